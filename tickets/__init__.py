@@ -1,0 +1,1 @@
+"""The errand: people, duty, tickets, promises, trips and the ledger."""

@@ -1,0 +1,1 @@
+"""The hands: they keep, a little later, what the telephone promised."""
