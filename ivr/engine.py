@@ -14,10 +14,10 @@ FACT = "fact:"  # facts stand in a place's memory beside its counters, under thi
 class Effect(StrEnum):
     """What the house does because of a turn. The engine only names it."""
 
-    KEEP = "keep"  # the recording just made is a message
-    KEEP_REPLY = "keep_reply"  # the recording answers a return call
-    SAY_AGAIN = "say_again"  # the next recording replaces the last
-    ADD = "add"  # the next recording goes with the last
+    KEEP = "keep"  # the recording just made is the message, or more of it
+    KEEP_INSTEAD = "keep_instead"  # it replaces what was said before in this call
+    KEEP_WITH_REQUEST = "keep_with_request"  # it goes with the caller's open request
+    KEEP_REPLY = "keep_reply"  # it answers a return call
     OWE_RING_BACK = "owe_ring_back"
     HEARD = "heard"  # key 1 in a return call: a person has heard it
     NOT_CONFIRMED = "not_confirmed"
@@ -36,6 +36,10 @@ class Said:
     own_words: bool = False
 
 
+SILENT, WRONG = "silent", "wrong"
+PATIENT = frozenset({SILENT, WRONG})
+
+
 @dataclass(frozen=True, slots=True)
 class Menu:
     """A question with keys. Silence and every wrong key lead on by themselves."""
@@ -43,14 +47,14 @@ class Menu:
     name: str
     says: tuple[str, ...]
     keys: Mapping[str, str]
-    silence: str  # after the second silence; after the first, if patient is False
-    wrong: str  # after the second wrong key; after the first, if patient is False
+    silence: str
+    wrong: str
     wait: str = "menu"  # which setting says how long
-    patient: bool = True  # ask once more before leaving
+    patient: frozenset[str] = PATIENT  # what is asked once more before it leads on
     again: tuple[str, ...] = ()  # what is repeated, if not all of `says`
-    repeats: str = ""  # this key repeats `says`, at most three times
+    repeats: str = ""  # this key hears it again, at most three times
     replays: str = ""  # this key plays the caller's own recording, then asks again
-    effects: Mapping[str, Effect] = field(default_factory=dict)  # by key, "" is silence
+    effects: Mapping[str, Effect] = field(default_factory=dict)  # by key
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,6 @@ class Way(StrEnum):
     EMPTY = "empty"  # a recording without
     TAKEN = "taken"  # a volunteer took the call
     UNTAKEN = "untaken"
-    MACHINE = "machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +165,13 @@ def begin(flow: Flow, start: str, facts: Mapping[str, Any]) -> Turn:
 def advance(flow: Flow, place: Place, heard: Heard) -> Turn:
     """The next turn. Any answer to any step leads somewhere; nothing raises."""
     step = flow[place.step]
-    if heard.way is Way.MACHINE and "machine" in flow:
-        return _arrive(flow, "machine", place, (), ())
     if isinstance(step, Menu):
         return _after_menu(flow, step, place, heard)
     if isinstance(step, Record):
         return _after_record(flow, step, place, heard)
     if isinstance(step, Find):
         return _after_find(flow, step, place, heard)
-    return _arrive(flow, step.name, place, (), ())
+    return replace(_arrive(flow, step.name, place, (), ()), effects=())  # said goodbye already
 
 
 def waits(flow: Flow, place: Place) -> Waiting:
@@ -202,31 +203,28 @@ def steps_from(step: Step) -> Iterator[str]:
 
 
 def _after_menu(flow: Flow, step: Menu, place: Place, heard: Heard) -> Turn:
-    key = heard.key if heard.way is Way.KEY and heard.key.isdigit() else ""  # R5: # and * are silence
-    key = key[:1]
-    effects = (step.effects[key],) if key in step.effects and key else ()
-    if key and key == step.replays:
-        return _ask_again(step, _counted(place, "repeats"), (Said(sound="second"), Said(own_words=True)))
-    if key and key == step.repeats:
-        if _count(place, "repeats") < MAX_REPEATS:
-            return _ask_again(step, _counted(place, "repeats"), (Said(sound="second"),), whole=True)
-        return _arrive(flow, step.silence, _fresh(place), (), effects)
+    key = heard.key[:1] if heard.way is Way.KEY and heard.key[:1].isdigit() else ""  # R5
+    pause = (Said(sound="second"),) if key else ()  # R9
+    done = (step.effects[key],) if key in step.effects else ()
     if key in step.keys:
-        return _arrive(flow, step.keys[key], _fresh(place), (Said(sound="second"),), effects)
-    miss, again, leave = ("wrong", "I20", step.wrong) if key else ("silent", "O22", step.silence)
-    if step.patient and _count(place, miss) == 0:
-        pause = (Said(sound="second"),) if key else ()
-        return _ask_again(step, _counted(place, miss), (*pause, Said(prompt=again)))
-    left = (step.effects[""],) if not key and "" in step.effects else ()
-    return _arrive(flow, leave, _fresh(place), (Said(sound="second"),) if key else (), left)
+        return _arrive(flow, step.keys[key], _fresh(place), pause, done)
+    if key and key in (step.repeats, step.replays):
+        if _count(place, "repeats") >= MAX_REPEATS:
+            return _arrive(flow, step.silence, _fresh(place), pause, ())
+        own = (Said(own_words=True),) if key == step.replays else ()
+        return _ask_again(step, _counted(place, "repeats"), (*pause, *own))
+    miss, excuse, leave = (WRONG, "I20", step.wrong) if key else (SILENT, "O22", step.silence)
+    if miss in step.patient and _count(place, miss) == 0:
+        return _ask_again(step, _counted(place, miss), (*pause, Said(prompt=excuse)))
+    return _arrive(flow, leave, _fresh(place), pause, ())
 
 
 def _after_record(flow: Flow, step: Record, place: Place, heard: Heard) -> Turn:
     if heard.way is Way.SPEECH:
-        kept = replace(_counted(place, "kept"), memory={**_counted(place, "kept").memory, "empty": 0})
+        kept = _counted(place, "kept")
         leads = step.keys.get(heard.key, step.then)
-        if _count(kept, "kept") >= MAX_RECORDINGS:
-            leads = "closing" if "closing" in flow else step.then
+        if _count(kept, "kept") >= MAX_RECORDINGS and "closing" in flow:
+            leads = "closing"
         return _arrive(flow, leads, _fresh(kept), _pause_after(heard), (step.effect,))
     if heard.key in step.keys:
         return _arrive(flow, step.keys[heard.key], _fresh(place), _pause_after(heard), ())
@@ -242,9 +240,8 @@ def _after_find(flow: Flow, step: Find, place: Place, heard: Heard) -> Turn:
     return _arrive(flow, step.nobody, replace(tried, memory={**tried.memory, "rung": 0}), (), ())
 
 
-def _ask_again(step: Menu, place: Place, first: tuple[Said, ...], *, whole: bool = False) -> Turn:
-    words = step.says if whole else (step.again or step.says)
-    return Turn(replace(place, turn=place.turn + 1), (*first, *map(_said, words)))
+def _ask_again(step: Menu, place: Place, first: tuple[Said, ...]) -> Turn:
+    return Turn(replace(place, turn=place.turn + 1), (*first, *map(_said, step.again or step.says)))
 
 
 def _arrive(
@@ -288,5 +285,7 @@ def _counted(place: Place, counter: str) -> Place:
 
 def _fresh(place: Place) -> Place:
     """A new question begins: what counted for the old one is forgotten."""
-    gone = {"silent", "wrong", "repeats"}
-    return replace(place, memory={name: value for name, value in place.memory.items() if name not in gone})
+    gone = {SILENT, WRONG, "repeats"}
+    return replace(
+        place, memory={name: value for name, value in place.memory.items() if name not in gone}
+    )

@@ -21,7 +21,6 @@ SHEET: Mapping[str, str] = {
     "I22": "好像没听到您说话。请靠近一点，再说一次。听到嘀一声，请说。",
     "I23": "还是没听清。没关系，我们一会儿打电话给您。再见。",
     "I24": "还是没听清。请过一会儿再打，或者到{place}来找我们。再见。",
-    "I25": "请说。听到嘀一声，就可以说了。",
     "I30": "好，帮您找人，请不要挂。",
     "I31": "志愿者都在忙。请您把事情说一下，我们{within}内打给您。听到嘀一声，请说。",
     "I32": "{line}来电。接听请按1。",
@@ -72,8 +71,7 @@ def text(prompt: str, slots: Mapping[str, str] | None = None) -> str:
         words = SHEET[prompt]
     except KeyError:
         raise UnknownPromptError(prompt) from None
-    filled = words.format_map({name: _speakable(value) for name, value in (slots or {}).items()})
-    return filled
+    return words.format_map({name: _speakable(value) for name, value in (slots or {}).items()})
 
 
 def has_slots(prompt: str) -> bool:
@@ -146,4 +144,6 @@ def spoken_person(name: str) -> str:
 
 
 def _speakable(value: str) -> str:
-    return "".join(character for character in value if ord(character) >= 32 and ord(character) != 127)
+    return "".join(
+        character for character in value if ord(character) >= 32 and ord(character) != 127
+    )
