@@ -37,6 +37,9 @@ class Clock:
     def now(self) -> datetime:
         return self.instant
 
+    def set(self, instant: datetime) -> None:
+        self.instant = instant
+
     def advance(self, seconds: float) -> None:
         self.instant += timedelta(seconds=seconds)
 
