@@ -95,7 +95,8 @@ class OnThePhone:
         return self
 
     def volunteer_hears(self) -> list[str]:
-        return words_of(self.call.child.heard) if self.call.child else []
+        """What the volunteer heard before being connected."""
+        return words_of(self.call.child.history) if self.call.child else []
 
     def volunteer_hangs_up(self, after_seconds: float = 60) -> Self:
         """After a talk; or at once, at the whisper, when nobody was connected."""
@@ -140,6 +141,10 @@ class Called(OnThePhone):
     def phone(self) -> str:
         return self.call.called
 
+    @property
+    def rings(self) -> bool:
+        return self.call.status in ("queued", "ringing")
+
     def answers(self, after_seconds: float = RINGING_SECONDS) -> Self:
         self._rings(after_seconds)
         self.call.answer()
@@ -165,7 +170,7 @@ class Called(OnThePhone):
         return self._ends("failed")
 
     def _rings(self, seconds: float) -> None:
-        if self.call.status not in ("queued", "ringing"):
+        if not self.rings:
             raise ScriptError(f"the call is {self.call.status}: it does not ring")
         self.company.passes(seconds)
 

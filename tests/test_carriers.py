@@ -261,7 +261,7 @@ def test_a_volunteer_takes_the_call_or_refuses_it_at_the_whisper(opens: Opens) -
     assert int(service.last("/dialled")["DialCallDuration"]) >= 60
 
     call = grandma(company).dials().volunteer_picks_up()
-    assert call.volunteer_hears() == []
+    assert call.volunteer_hears() == ["请按1。"]
     assert not call.call.bridged
     refused = service.last("/dialled")
     assert refused["DialCallStatus"] == "completed"
@@ -274,7 +274,8 @@ def test_without_a_whisper_picking_up_is_talking(opens: Opens) -> None:
     call = grandma(company).dials().volunteer_picks_up()
     assert call.call.bridged
     call.hangs_up()
-    assert service.paths() == ["/ivr/ring", "/ivr/status"]
+    assert service.paths() == ["/ivr/ring", "/dialled", "/ivr/status"]
+    assert service.last("/dialled")["DialCallStatus"] == "completed"
 
 
 @both

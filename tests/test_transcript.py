@@ -148,7 +148,7 @@ def test_the_rules_that_every_call_must_keep(
 ) -> None:
     monkeypatch.setitem(DOCUMENTS, "/key", SPEAK)
     with pytest.raises(TranscriptError, match=r"开口前只静了 0\.0 秒"):
-        plays(tmp_path, "来电> 按 1")
+        plays(tmp_path, "来电> 按 1\n系统> （嘀）")
     monkeypatch.setitem(DOCUMENTS, "/key", QUIET + SPEAK.replace('"180"', '"600"'))
     with pytest.raises(TranscriptError, match="最多录 600 秒"):
         plays(tmp_path, '来电> 按 1\n来电> 录音 "喂" 挂断')

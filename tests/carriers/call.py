@@ -53,7 +53,8 @@ class Call:
 
     created: datetime = field(init=False)
     waiting: Gather | Record | Dial | None = None
-    heard: list[Words | Sound] = field(default_factory=list)
+    heard: list[Words | Sound] = field(default_factory=list)  # since the last act
+    history: list[Words | Sound] = field(default_factory=list)  # since the beginning
     child: Call | None = None  # the leg to the volunteer
     bridged: bool = False
     rung_seconds: float = 0.0  # how long volunteers' phones rang, in all
@@ -114,6 +115,7 @@ class Call:
                 left = None if left is None else left - seconds
                 self._passes(seconds)
                 self.heard.append(verb)
+                self.history.append(verb)
             self._verbs.popleft()
             self._step(verb)
 

@@ -47,7 +47,11 @@ class Somleng(Company):
         self.posts("recording", record.status_callback, self.recording_form(call, recording))
 
     def hung_up_while_dialling(self, call: Call, dial: Dial) -> None:
-        """Nothing but the status callback tells of it."""
+        """`action` is called as if the caller were still there."""
+        joined = call.child if call.bridged else None
+        status = "completed" if joined else "no-answer"
+        form = self.form(call) | self.dial_result(status, joined)
+        self.posts("hangup action", dial.action, form)
 
     def unknown_verb(self, call: Call, name: str) -> None:
         call.end("completed")

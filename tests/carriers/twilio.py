@@ -84,8 +84,8 @@ class Twilio(Company):
             "Digits": "hangup" if ending == "hangup" else key,
         }
         if ending == "hangup":
-            call.status = "completed"
-            self.posts("hangup action", record.action, self.form(call) | fields)
+            form = self.form(call) | {"CallStatus": "completed"} | fields
+            self.posts("hangup action", record.action, form)
             call.end("completed")
         else:
             call.go_on(record.action, fields)
@@ -93,8 +93,7 @@ class Twilio(Company):
 
     def hung_up_while_dialling(self, call: Call, dial: Dial) -> None:
         status = "completed" if call.bridged else "canceled"
-        call.status = "completed"
-        form = self.form(call) | self.dial_result(status, call.child)
+        form = self.form(call) | {"CallStatus": "completed"} | self.dial_result(status, call.child)
         self.posts("hangup action", dial.action, form)
 
     def unknown_verb(self, call: Call, name: str) -> None:
