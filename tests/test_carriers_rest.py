@@ -1,16 +1,20 @@
 """The REST API of the telephone companies, through the client that the service uses."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 import requests
 from caller import Caller
 from carriers.company import ApiFault, Company
+from carriers.door import HttpDoor
 from carriers.little import BYE, GATHER, PUBLIC, RECORD, Opens, opening
 from carriers.somleng import Somleng
 from carriers.twilio import Twilio
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.serving import make_server
 
 
 @pytest.fixture
@@ -154,3 +158,21 @@ def test_a_recording_may_live_on_another_host_that_wants_no_password(opens: Open
     assert answer.content == next(iter(company.recordings.values())).sound
     assert requests.get(answer.url, auth=("a", "b"), timeout=5).status_code == 400
     assert company.complaints == ["the password was shown to another host"]
+
+
+def test_a_service_that_is_a_process_of_its_own_is_reached_over_http(opens: Opens) -> None:
+    company, service = opens(Twilio, {"/ivr/ring": RECORD, "/recorded": BYE})
+    service.app.wsgi_app = ProxyFix(service.app.wsgi_app, x_proto=1)  # type: ignore[method-assign]
+    server = make_server("127.0.0.1", 0, service.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        company.connect(HttpDoor(f"http://127.0.0.1:{server.server_port}"), PUBLIC)
+        assert grandma(company).dials().says("交水费").presses("1").hears() == ["再见。"]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert service.forged == []
+    assert service.last("/recording")["RecordingDuration"] == "6"
+    assert company.slowest_answer_seconds > 0
