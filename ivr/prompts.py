@@ -26,7 +26,6 @@ SHEET: Mapping[str, str] = {
     "I32": "{line}来电。接听请按1。",
     "I40": "这里是{line}，通话会录音。现在下班了，您先说，{next_duty}我们打给您。有急病，请打120。",
     "I50": "对不起，电话出了点毛病。请过十分钟再打，或者打{committee_phone}。",
-    "I51": "请稍等。",
     # going out
     "O01": "您好，这里是{line}，给您回电话。您{day}打来说的事，有消息了。",
     "O11": "您的事，我们收到了。{time}，{who}来帮您办。",
@@ -54,6 +53,9 @@ PROGRESS = {
     "waiting": "还差一样东西，我们会打给您说",
     "done": "已经办好了",
 }
+
+NEXT_DUTY_UNKNOWN = "上班以后"
+SOMEBODY = "志愿者"
 
 DIGITS = str.maketrans("0123456789", "零幺二三四五六七八九")
 NUMERALS = "零一二三四五六七八九"
