@@ -274,6 +274,9 @@ class Settings(BaseSettings):
                 raise ValueError("hours must be written like 08:30-11:30, the earlier time first")
         return value
 
+    def __repr__(self) -> str:
+        return "Settings()"  # tokens and numbers would stand in every traceback
+
     @field_validator("public_url", "carrier_api_url")
     @classmethod
     def _base_url(cls, value: str) -> str:

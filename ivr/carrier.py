@@ -86,7 +86,7 @@ class Carrier:
         if Capability.MACHINE_DETECTION in able:
             options["machine_detection"] = "Enable"
         if Capability.FALLBACK in able:
-            options |= {"fallback_url": f"{base}/fallback", "fallback_method": "POST"}
+            options["fallback_url"] = f"{base}/fallback"
         try:
             return str(self._connected().calls.create(**options).sid)
         except TwilioRestException as error:

@@ -204,7 +204,7 @@ def steps_from(step: Step) -> Iterator[str]:
 
 def _after_menu(flow: Flow, step: Menu, place: Place, heard: Heard) -> Turn:
     key = heard.key[:1] if heard.way is Way.KEY and heard.key[:1].isdigit() else ""  # R5
-    pause = (Said(sound="second"),) if key else ()  # R9
+    pause = _pause_after(heard)
     done = (step.effects[key],) if key in step.effects else ()
     if key in step.keys:
         return _arrive(flow, step.keys[key], _fresh(place), pause, done)

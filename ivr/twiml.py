@@ -78,7 +78,7 @@ class Scribe:
         )
         self._say(gather, [{"prompt": "I32", "slots": {"line": self.settings.line_name}}])
         response.append(gather)
-        response.hangup()
+        response.redirect(f"{where}&silent=1", method="POST")
         return str(response)
 
     def nothing(self) -> str:

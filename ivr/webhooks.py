@@ -138,9 +138,10 @@ def make_blueprint(house: House) -> Blueprint:
     @signed
     def whisper() -> str:
         call_id, number, who = (_number(name, 0) for name in ("call", "turn", "who"))
-        if "Digits" not in request.form:
+        digits = request.form.get("Digits")
+        if digits is None and "silent" not in request.args:
             return scribe.whisper(call_id, number, who)
-        if not request.form["Digits"].startswith("1"):
+        if not (digits or "").startswith("1"):
             return scribe.hang_up()
         with house.db.writing() as session:
             settling.take(session, settings, call_id, who, house.clock())
@@ -197,7 +198,8 @@ def make_blueprint(house: House) -> Blueprint:
         return _wav(voices.wav(prompt))
 
     # These hold no word of any caller, and the carrier fetches them without signing.
-    for view in (broken, sound, prompt):
+    unsigned: tuple[Callable[..., Response], ...] = (broken, sound, prompt)
+    for view in unsigned:
         view.guard = "open: holds no word of any caller"  # type: ignore[attr-defined]
     return door
 

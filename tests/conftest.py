@@ -1,0 +1,109 @@
+"""The house under test: real storage, true signatures, a scripted carrier and a clock of its own."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from carriers.company import Company
+from flask import Flask
+from ledger_books import DatabaseBooks
+
+from hotline.app import create_app
+from hotline.clock import SHANGHAI
+from hotline.config import Settings
+from hotline.runtime import Runtime, build
+from hotline.schema import metadata
+from worker.jobs import Hands
+
+PUBLIC_URL = "https://line.test"
+COMMITTEE = "+8657982000001"
+
+
+@dataclass
+class HandClock:
+    """A clock that moves only when told."""
+
+    instant: datetime = field(
+        default_factory=lambda: datetime(2026, 11, 23, 9, 10, tzinfo=SHANGHAI)
+    )
+
+    def now(self) -> datetime:
+        return self.instant
+
+    def set(self, instant: datetime) -> None:
+        self.instant = instant
+
+    def advance(self, seconds: float) -> None:
+        self.instant += timedelta(seconds=seconds)
+
+
+@dataclass
+class TestHouse:
+    """One house: its app, clock and hands, and its books for a transcript to read."""
+
+    __test__ = False
+    runtime: Runtime
+    app: Flask
+    clock: HandClock
+    books: DatabaseBooks
+    hands: Hands
+    public_url: str = PUBLIC_URL
+
+
+def settings_for(folder: Path, **given: Any) -> Settings:
+    """Settings of a house in a test; the environment and files of the machine are not read."""
+    usual: dict[str, Any] = {
+        "data_folder": folder, "public_url": PUBLIC_URL, "line_number": "+8657982000000",
+        "committee_phone": COMMITTEE, "carrier_account": "AC" + "0" * 32, "carrier_token": "a token",
+        "sqlite_synchronous": "NORMAL",
+    }  # fmt: skip
+    return Settings(_env_file=None, **{**usual, **given})
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def house(company: Company, clock: HandClock, tmp_path: Path) -> Iterator[TestHouse]:
+    """The house with `company` as its carrier."""
+    added = [
+        name
+        for name in ("whisper", "machine_detection", "timeout", "events", "fallback")
+        if name in CAPABILITY_NAMES(company)
+    ]
+    settings = settings_for(
+        tmp_path, carrier=company.kind, carrier_api_url=company.api_url, carrier_account=company.account,
+        carrier_token=company.token, signing_secrets=(company.secret,), line_number=company.number,
+        media_hosts=("127.0.0.1", "localhost"), capabilities_add=tuple(added),
+    )  # fmt: skip
+    with_house = _open(settings, clock)
+    yield with_house
+    with_house.runtime.close()
+
+
+def CAPABILITY_NAMES(company: Company) -> set[str]:  # noqa: N802
+    return {name.lower() for name in company.capabilities}
+
+
+class DeafBell:
+    """Nobody hears it: what is owed is found by the sweep that the test runs."""
+
+    def ring(self, *promise_ids: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _open(settings: Settings, clock: HandClock) -> TestHouse:
+    runtime = build(settings, clock.now, DeafBell())
+    metadata.create_all(runtime.db.engine)
+    hands = Hands(runtime)
+    books = DatabaseBooks(runtime, clock, hands)
+    books.open_for_business()
+    return TestHouse(runtime, create_app(runtime), clock, books, hands)

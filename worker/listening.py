@@ -1,0 +1,56 @@
+"""What the ear made of a recording, written beside it; and a ring-back where nothing was said."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from asr import booth
+from asr.recognizer import Recognizer
+from asr.transcript import Outcome
+from asr.transcript import Transcript as Heard
+from hotline.config import Settings
+from hotline.store import Store
+from tickets import ledger
+from tickets.models import Recording, Transcript
+
+
+def listen(
+    store: Store, key: str | None, recognizer: Recognizer | None, settings: Settings
+) -> Heard:
+    """Transcribe a stored recording in the booth, where a crash costs one job."""
+    with store.as_file(key or "") as path:
+        return booth.transcribe(
+            path,
+            recognizer,
+            max_wall_seconds=settings.transcribe_max_seconds,
+            max_memory_bytes=settings.transcribe_max_bytes,
+        )
+
+
+def write(session: Session, recording: Recording, heard: Heard, now: datetime) -> None:
+    """Keep the text with its doubts. Heard twice, the first text stands."""
+    if session.scalar(select(Transcript.id).where(Transcript.recording_id == recording.id)):
+        return
+    session.add(
+        Transcript(
+            recording_id=recording.id,
+            outcome=heard.outcome.value,
+            text=heard.text,
+            trusted=heard.trusted and heard.outcome is Outcome.HEARD,
+            made_at=now,
+            confidence=heard.confidence,
+            seconds=heard.seconds,
+            speech_seconds=heard.speech_seconds,
+            model=heard.model,
+            details={
+                "words": [
+                    [w.text, w.start_seconds, w.end_seconds, w.confidence] for w in heard.words
+                ]
+            },
+        )
+    )
+    ledger.write(
+        session, at=now, person=ledger.SYSTEM, act="transcribe", object_kind="recording",
+        object_id=recording.id, outcome=heard.outcome.value,
+    )  # fmt: skip
