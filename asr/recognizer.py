@@ -1,4 +1,5 @@
 """tmp"""
+
 from pathlib import Path
 from typing import Protocol
 

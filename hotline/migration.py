@@ -49,7 +49,7 @@ def at_head(db: Database) -> bool:
 
 def differences(db: Database) -> list[Any]:
     """What the tables lack or have too much against the models; alembic's own notation."""
-    from hotline.schema import metadata  # noqa: PLC0415  the models are needed by this alone
+    from hotline.schema import metadata
 
     with db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=dict(options()))
