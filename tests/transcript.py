@@ -8,6 +8,7 @@ adapter to the real database. How the lines are written is told in tests/transcr
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 
 from books import Errand, House
 from caller import Called, OnThePhone
@@ -34,6 +35,7 @@ SILENCE_BEFORE_RETURN_CALL_SECONDS = 2.0
 MAX_MESSAGE_SECONDS = 180
 MESSAGE_ENDS_AFTER_SILENT_SECONDS = 8
 MAX_RINGING_SECONDS = 40
+SETTLING_SECONDS = 180  # after a call, until its books must be closed
 
 
 class Player:
@@ -45,6 +47,7 @@ class Player:
         self.phone = PHONES["认得"]
         self.person: OnThePhone | None = None
         self.quiet_seconds = 0.0  # how quiet this turn has to begin
+        self.over_since: datetime | None = None  # set once the books of the last call are closed
         self.position = 0  # how far the words of this turn were compared
         self.before: list[Errand] = []  # requests that were there already
         self.refused = False
@@ -70,6 +73,8 @@ class Player:
                     raise TranscriptError(f"{transcript.name}: 说了「{'、'.join(wrong)}」：{text}")
 
     def _line(self, line: Line) -> None:
+        if line.who in ("时间", "来电", "接听", "志愿者"):
+            self.over_since = None
         match line.who:
             case "电话":
                 self.phone = PHONES[line.what]
@@ -93,6 +98,7 @@ class Player:
                 said = self._said()
                 assert not pattern(line.what).search(said), f"却说了：{said}"
             case "工单":
+                self._settles()
                 errands_are(line.what, self.before, self.house.books, self.phone)
             case "回电":
                 self._return_calls(line.what)
@@ -281,7 +287,17 @@ class Player:
     def _return_calls(self, what: str) -> None:
         if match := re.fullmatch(r"拨了(\d)次", what):
             assert len(self.company.outgoing) == int(match[1]), len(self.company.outgoing)
-        elif "志愿者" in what:
+            return
+        over_since = self._settles()
+        if "志愿者" in what:
             ring_backs_are(what, self.house.books, self.phone)
         else:
-            return_call_is(what, self.house.books, self.house.clock.now())
+            return_call_is(what, self.house.books, over_since)
+
+    def _settles(self) -> datetime:
+        """The house may take a little time to close the books of a call; returns when it ended."""
+        if self.over_since is None:
+            self.over_since = self.house.clock.now()
+            self.house.clock.advance(SETTLING_SECONDS)
+            self.house.books.works()
+        return self.over_since

@@ -22,6 +22,7 @@ class Twilio(Company):
             "StatusCallbackEvent",
             "MachineDetection",
             "FallbackUrl",
+            "FallbackMethod",
         }
     )
 
