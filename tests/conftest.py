@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import postgres
 import pytest
 from carriers.company import Company
 from flask import Flask
@@ -76,16 +77,37 @@ def log() -> Iterator[io.StringIO]:
     logging.getLogger().handlers[:] = before
 
 
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> str:
+    """SQLite in the data folder, unless a test asks for both with `ON_BOTH`."""
+    return (
+        str(request.getfixturevalue("postgres_url"))
+        if getattr(request, "param", "") == "postgresql"
+        else ""
+    )
+
+
+ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
 def clock() -> HandClock:
     return HandClock()
 
 
 @pytest.fixture
-def house(company: Company, clock: HandClock, tmp_path: Path) -> Iterator[TestHouse]:
+def house(
+    company: Company, clock: HandClock, tmp_path: Path, database_url: str
+) -> Iterator[TestHouse]:
     """The house with `company` as its carrier."""
     settings = settings_for(
-        tmp_path, carrier=company.kind, carrier_api_url=company.api_url, carrier_account=company.account,
+        tmp_path, database_url=database_url, carrier=company.kind, carrier_api_url=company.api_url, carrier_account=company.account,
         carrier_token=company.token, signing_secrets=(company.secret,), line_number=company.number,
         media_hosts=("127.0.0.1", "localhost"), capabilities_add=tuple(
             name.lower() for name in company.capabilities if name.lower() in set(Capability)
@@ -109,6 +131,7 @@ class DeafBell:
 def open_house(settings: Settings, clock: HandClock) -> TestHouse:
     """A house with its tables, people and roster."""
     runtime = build(settings, clock.now, DeafBell())
+    metadata.drop_all(runtime.db.engine)
     metadata.create_all(runtime.db.engine)
     hands = Hands(runtime)
     books = DatabaseBooks(runtime, clock, hands)

@@ -10,7 +10,7 @@ from threading import Barrier
 
 import pytest
 from carriers.company import Company
-from conftest import PUBLIC_URL, TestHouse
+from conftest import ON_BOTH, PUBLIC_URL, TestHouse
 from lines import open_line
 from sqlalchemy import func, select
 
@@ -136,6 +136,7 @@ def test_sounds_are_wav(house: TestHouse, name: str) -> None:
     assert house.app.test_client().get("/ivr/sound/../config.wav").status_code == 404
 
 
+@ON_BOTH
 def test_sixteen_first_rings_of_one_call_are_one_call(house: TestHouse, post: Post) -> None:
     together = Barrier(SIMULTANEOUS)
 
@@ -150,6 +151,7 @@ def test_sixteen_first_rings_of_one_call_are_one_call(house: TestHouse, post: Po
     assert (count(house, Call), count(house, Turn), count(house, Promise)) == (1, 1, 1)
 
 
+@ON_BOTH
 def test_sixteen_reports_of_one_recording_are_one_request(house: TestHouse, post: Post) -> None:
     post("/ivr/ring", CallSid="CA1", From=GRANDMA)
     post("/ivr/turn?turn=1&silent=1", CallSid="CA1")
