@@ -85,7 +85,9 @@ def check_redis(settings: Settings) -> Finding:
             connection.ping()
     except (RedisError, OSError):
         # the line answers without it, and the sweep finds every promise
-        return _mind("redis", "Redis 没有应答：热线照常接电话，办事会慢几秒（hotline serve 会自己启动它）")
+        return _mind(
+            "redis", "Redis 没有应答：热线照常接电话，办事会慢几秒（hotline serve 会自己启动它）"
+        )
     return _well("redis", "Redis 有应答")
 
 
@@ -130,7 +132,9 @@ def check_signature(settings: Settings) -> Finding:
     except requests.RequestException as error:
         return _ill(key, f"验签查不了：公网地址连不上（{type(error).__name__}）")
     if signed != 200:
-        return _ill(key, f"有签名的请求没有被接受（HTTP {signed}）：公网地址和代理转来的地址可能不一样")
+        return _ill(
+            key, f"有签名的请求没有被接受（HTTP {signed}）：公网地址和代理转来的地址可能不一样"
+        )
     if {unsigned, forged} != {403}:
         return _ill(key, f"没有签名的请求没有被拒绝（HTTP {unsigned}、{forged}）")
     return _well(key, "有签名的请求被接受，没有签名的被拒绝")

@@ -87,9 +87,7 @@ class Rehearsal:
         key = typed if len(typed) == 1 and typed in "0123456789*#" else ""
         match self._step:
             case Record():
-                return (
-                    Heard(Way.SPEECH) if typed and not key else Heard(Way.EMPTY, key)
-                )
+                return Heard(Way.SPEECH) if typed and not key else Heard(Way.EMPTY, key)
             case Find():
                 return Heard(Way.TAKEN if typed else Way.UNTAKEN)
         return Heard(Way.KEY, typed) if typed else Heard(Way.SILENCE)
@@ -105,7 +103,9 @@ class Rehearsal:
         return prompts.text(prompt, self._slots)
 
 
-def inbound_facts(situation: str, caller: str, open_requests: int, volunteers: int) -> dict[str, Any]:
+def inbound_facts(
+    situation: str, caller: str, open_requests: int, volunteers: int
+) -> dict[str, Any]:
     """The facts a ring begins with; situation is fresh, open_request or closed."""
     return {
         "caller": caller, "situation": situation, "phone": None, "ticket": None,
@@ -120,5 +120,3 @@ def return_facts(event: str, *, machine: bool, volunteers: int) -> dict[str, Any
         "caller": "known", "situation": "fresh", "phone": None, "ticket": None,
         "event": event, "machine": machine, "volunteers": volunteers,
     }  # fmt: skip
-
-
