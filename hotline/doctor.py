@@ -143,13 +143,8 @@ def check_signature(settings: Settings) -> Finding:
 def check_recordings(db: Database, store: Store) -> Finding:
     """Files without a row, and rows without their file."""
     with db.reading() as session:
-        rows = set(
-            session.scalars(
-                select(Recording.key).where(
-                    Recording.fetch == Fetch.STORED, Recording.key.is_not(None)
-                )
-            )
-        )
+        kept = session.scalars(select(Recording.key).where(Recording.fetch == Fetch.STORED))
+        rows = {key for key in kept if key}
     try:
         files = {key for key in store.keys() if not key.endswith(".part")}  # noqa: SIM118
     except OSError as error:
