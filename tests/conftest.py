@@ -12,6 +12,7 @@ import pytest
 from carriers.company import Company
 from flask import Flask
 from ledger_books import DatabaseBooks
+from postgres import empty_postgres, postgres_server, postgres_url  # noqa: F401  fixtures
 
 from hotline import logs
 from hotline.app import create_app

@@ -1,7 +1,7 @@
 """Deny by default: a view that does not say who may use it is used by nobody.
 
 A mark is the attribute `guard` of the view function: "needs: …" (a role), "open: …" (with the
-reason), or "signed" (the view checks a signature or a secret by itself, and no browser is behind it).
+reason), "machine: …" (a carrier's, with nothing of anybody in it), or "signed" (the view checks a signature or a secret by itself, and no browser is behind it).
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tickets.models import Role
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-SIGNED = "signed"
+SIGNED, MACHINE = "signed", "machine:"
 OWN_HEADER = "X-Telephone"
 # Who may do what another role may. A committee member reads a volunteer's pages; whether a button
 # is theirs to press is asked at the request itself.
@@ -108,7 +108,7 @@ def install(app: Flask, csrf: CSRFProtect) -> None:
         mark = _mark(view)
         if not mark:
             abort(403)
-        if mark == SIGNED:
+        if mark == SIGNED or mark.startswith(MACHINE):
             return None
         if roles := getattr(view, "roles", None):
             if not current_user.is_authenticated:
