@@ -313,3 +313,7 @@ def ready_tables(database: Database) -> None:
     if inspect(database.engine).get_table_names():
         raise OldTablesError
     migration.upgrade(database)
+
+
+if __name__ == "__main__":
+    main()
