@@ -1,203 +1,175 @@
 // A telephone that plays TwiML as a carrier does. ?hurry=20 makes every wait 20 times shorter.
 "use strict";
-const $ = (id) => document.getElementById(id), meta = (n) => document.querySelector(`meta[name=${n}]`).content;
-const home = meta("public-url"), hurry = +new URLSearchParams(location.search).get("hurry") || 1;
-const own = {}; // recordings made here, by identifier, to be played back
-let call = null; // {sid, began, over}
-let onKey = null, onStop = null; // what a key, the end of a message does now
+const $ = (id) => document.getElementById(id), words = $("bench").dataset, home = words.home + "/";
+const hurry = +new URLSearchParams(location.search).get("hurry") || 1;
+const own = {}; // what was recorded here, to be played back
+let call = null, onKey = null, onStop = null; // the call; what a key and the end of a message do now
 class HungUp extends Error {}
 
 async function ask(path, body) {
-  const raw = body instanceof Blob;
-  const answer = await fetch("/phone/" + path, body === undefined ? {} : {
-    method: "POST", body: raw ? body : JSON.stringify(body),
-    headers: { "X-CSRFToken": meta("csrf-token"), "Content-Type": raw ? body.type : "application/json" },
+  const raw = body instanceof Blob, type = raw ? body.type.split(";")[0] : "application/json";
+  const answer = await fetch("/phone/" + path, body && {
+    method: "POST", body: raw ? body : JSON.stringify(body), headers: { "X-Telephone": "1", "Content-Type": type },
   });
   if (!answer.ok) throw new Error(path + " " + answer.status);
   return answer.json();
 }
+const send = async (mine, url, form, child) => parse((await ask("send", { sid: mine.sid, url, form, child })).document);
+const since = (began) => "" + Math.max(1, Math.round((Date.now() - began) / 1000));
+const parse = (text) => new DOMParser().parseFromString(text, "text/xml").documentElement;
+const attr = (verb, name, otherwise) => verb.getAttribute(name) ?? otherwise;
+const state = (text) => { $("state").textContent = text; };
 const alive = (mine) => { if (mine.over) throw new HungUp(); };
-const state = (words) => { $("state").textContent = words; };
-function note(words, whose) {
+function note(text, whose = "") {
   const line = document.createElement("li");
-  line.textContent = words; line.className = whose || "";
+  line.textContent = text; line.className = whose;
   $("heard").append(line);
-  line.scrollIntoView({ block: "nearest" });
 }
-// Waits; a key where one is asked for, or hanging up, ends it early.
-function wait(mine, seconds) {
-  return new Promise((done) => {
-    const timer = setTimeout(end, seconds * 1000 / hurry);
-    const was = mine.wake;
-    function end() { clearTimeout(timer); mine.wake = was; done(); if (was) was(); }
-    mine.wake = end;
-  });
-}
-async function say(mine, words) {
-  note(words);
+// Resolves after so many seconds, or at once when `mine.wake` is called (a key, the phone put down).
+const wait = (mine, seconds) => new Promise((done) => {
+  const timer = setTimeout(() => mine.wake(), seconds * 1000 / hurry);
+  mine.wake = (why) => { clearTimeout(timer); mine.wake = () => {}; done(why); };
+});
+async function say(mine, text) {
+  note(text);
   const voice = window.speechSynthesis && speechSynthesis.getVoices().find((v) => /^zh/i.test(v.lang));
-  if (!voice || hurry > 1) return wait(mine, words.length / 4.5);
-  const speech = new SpeechSynthesisUtterance(words);
-  speech.voice = voice; speech.lang = "zh-CN"; speech.rate = 0.9;
-  speech.onend = speech.onerror = () => mine.wake && mine.wake();
+  if (!voice || hurry > 1) return wait(mine, text.length / 4.5);
+  const speech = new SpeechSynthesisUtterance(text), over = wait(mine, text.length / 2 + 5); // some never tell the end
+  Object.assign(speech, { voice, lang: "zh-CN", rate: 0.9, onend: () => mine.wake(), onerror: () => mine.wake() });
   speechSynthesis.speak(speech);
-  await wait(mine, words.length / 2 + 5); // some browsers never tell the end
+  await over;
   speechSynthesis.cancel();
 }
 async function play(mine, url) {
-  const name = url.split("/").pop().split(".")[0], mineOwn = own[name];
-  if (mineOwn) note("（放您刚才说的话）");
-  else if (name === "beep") note("嘀——");
-  const address = mineOwn ? URL.createObjectURL(mineOwn) : url.startsWith(home + "/") ? url.slice(home.length) : null;
+  const name = url.split("/").pop().split(".")[0];
+  if (own[name]) note(words.own);
+  if (name === "beep") note(words.beep);
+  const address = own[name] ? URL.createObjectURL(own[name]) : url.startsWith(home) && url.slice(home.length - 1);
   if (!address || hurry > 1) return wait(mine, 1);
-  const sound = new Audio(address);
-  sound.onended = sound.onerror = () => mine.wake && mine.wake();
-  sound.play().catch(() => mine.wake && mine.wake());
-  await wait(mine, 200);
+  const sound = new Audio(address), over = wait(mine, 200);
+  sound.onended = sound.onerror = () => mine.wake();
+  sound.play().catch(() => mine.wake());
+  await over;
   sound.pause();
 }
-async function speak(mine, verbs) {
-  for (const verb of verbs) {
-    alive(mine);
-    if (verb.tagName === "Say") await say(mine, verb.textContent);
-    if (verb.tagName === "Play") await play(mine, verb.textContent.trim());
-  }
+async function speak(mine, verb) {
+  await (verb.tagName === "Say" ? say(mine, verb.textContent) : play(mine, verb.textContent.trim()));
   alive(mine);
 }
-// Says what stands in a Gather and waits for its keys; "" is silence.
-async function gather(mine, verb) {
-  let keys = "";
-  const most = +(verb.getAttribute("numDigits") || 1);
-  onKey = (key) => { keys += key; note("按了 " + key, "own"); mine.pressed = true; if (mine.wake) mine.wake(); };
-  for (const word of verb.children) { if (keys) break; await speak(mine, [word]); }
-  while (keys.length < most) {
-    const before = keys.length;
-    await wait(mine, +(verb.getAttribute("timeout") || 5));
-    alive(mine);
-    if (keys.length === before) break;
-  }
+async function gather(mine, verb) { // "" is silence
+  let key = "";
+  state(words.listen);
+  onKey = (pressed) => { key = pressed; mine.wake(); };
+  for (const word of verb.children) if (!key) await speak(mine, word);
+  if (!key) await wait(mine, hurry * attr(verb, "timeout", 5)); // people are not hurried
   onKey = null;
-  return keys.slice(0, most);
+  alive(mine);
+  return key;
 }
-async function record(mine, verb) {
-  let sound = null, recorder = null, stream = null, began = performance.now(), seconds = 0, key = "";
-  const chunks = [];
-  $("speak").hidden = false; state("在录音，请说话。");
-  const kept = await new Promise((done) => {
-    const stop = (how) => done(how);
-    const timer = setTimeout(() => stop("silence"), +(verb.getAttribute("maxLength") || 180) * 1000);
-    mine.wake = () => { clearTimeout(timer); stop("hangup"); };
-    onKey = (pressed) => { if ((verb.getAttribute("finishOnKey") ?? "1234567890*#").includes(pressed)) { key = pressed; note("按了 " + key, "own"); stop("key"); } };
-    onStop = { silence: () => stop("silence"), give: (blob, length) => { sound = blob; seconds = length; state("放好了。可以挂断了。"); note("（说了一段话）", "own"); } };
-    $("mic").onclick = async () => {
-      try { stream = await navigator.mediaDevices.getUserMedia({ audio: true }); } catch { return state("用不了话筒，请放现成的录音。"); }
-      const type = ["audio/webm;codecs=opus", "audio/mp4"].find((t) => MediaRecorder.isTypeSupported(t));
-      recorder = new MediaRecorder(stream, type ? { mimeType: type } : {});
-      recorder.ondataavailable = (e) => { if (e.data.size) chunks.push(e.data); };
-      began = performance.now(); recorder.start(500); state("话筒开了，请说。");
-    };
-  });
-  onKey = onStop = mine.wake = null; $("speak").hidden = true;
+async function record(mine, verb) { // null: nothing was said
+  let sound, seconds, recorder, began, key = "";
+  const chunks = [], over = wait(mine, hurry * attr(verb, "maxLength", 180));
+  $("speak").hidden = false; state(words.record);
+  onKey = (pressed) => { if (attr(verb, "finishOnKey", "#").includes(pressed)) { key = pressed; mine.wake(); } };
+  onStop = (blob, length) => { sound = blob; seconds = length; state(words.given); note(words.spoke, "own"); };
+  $("quiet").onclick = () => mine.wake();
+  $("mic").onclick = async () => {
+    try {
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+      recorder = new MediaRecorder(stream);
+      recorder.ondataavailable = (part) => { if (part.data.size) chunks.push(part.data); };
+      began = Date.now(); recorder.start(500); state(words.mic);
+    } catch { state(words.noMic); }
+  };
+  await over;
+  onKey = onStop = null; $("speak").hidden = true;
   if (recorder) {
     await new Promise((done) => { recorder.onstop = done; recorder.stop(); });
-    stream.getTracks().forEach((t) => t.stop());
-    if (chunks.length) { sound = new Blob(chunks, { type: chunks[0].type.split(";")[0] }); seconds = (performance.now() - began) / 1000; }
+    recorder.stream.getTracks().forEach((track) => track.stop());
+    if (chunks.length) { sound = new Blob(chunks, { type: chunks[0].type }); seconds = +since(began); }
   }
-  if (!sound) return null; // empty: a carrier goes on with the next verb
+  if (!sound) return null;
   const { sid, url } = await ask("message", sound);
   own[sid] = sound;
-  const said = { RecordingSid: sid, RecordingUrl: url, RecordingDuration: "" + Math.max(1, Math.round(seconds)) };
-  const callback = verb.getAttribute("recordingStatusCallback");
+  const said = { RecordingSid: sid, RecordingUrl: url, RecordingDuration: "" + seconds };
+  const callback = attr(verb, "recordingStatusCallback");
   if (callback) await send(mine, callback, { ...said, RecordingStatus: "completed" });
-  return { ...said, ...(kept === "hangup" ? { Digits: "hangup" } : key ? { Digits: key } : {}) };
+  if (mine.over) key = "hangup";
+  return key ? { ...said, Digits: key } : said;
 }
-// The volunteer's telephone rings; whisper, 1, talk. Returns what Dial reports.
+// The volunteer's telephone rings: whisper, 1, talk. Returns what the carrier reports of it.
 async function dial(mine, verb) {
-  const number = verb.querySelector("Number"), whisper = number && number.getAttribute("url");
-  const status = (word) => { $("volunteer-state").textContent = word; };
-  const choice = (seconds) => new Promise((done) => {
-    const timer = setTimeout(() => done("nothing"), seconds * 1000 / hurry);
-    const end = (word) => { clearTimeout(timer); done(word); };
-    $("take").onclick = () => end("take"); $("press").onclick = () => end("press"); $("refuse").onclick = () => end("refuse");
-    mine.wake = () => end("gone");
-  });
-  const show = (...ids) => ["take", "press", "refuse"].forEach((id) => { $(id).hidden = !ids.includes(id); });
-  $("volunteer").hidden = false; status("响了。"); show("take", "refuse"); state("在帮您找人，请不要挂。");
+  const whisper = attr(verb.querySelector("Number"), "url"), buttons = ["take", "press", "refuse"];
+  const choose = (text, seconds, ...shown) => {
+    $("volunteer-state").textContent = text;
+    for (const id of buttons) { $(id).hidden = !shown.includes(id); $(id).onclick = () => mine.wake(id); }
+    return wait(mine, seconds);
+  };
+  const refused = { DialCallStatus: "completed", DialCallDuration: "0" };
+  $("volunteer").hidden = false; state(words.find);
   try {
-    const picked = await choice(+(verb.getAttribute("timeout") || 30));
-    if (picked !== "take") return { DialCallStatus: "no-answer" };
+    if (await choose(words.rings, hurry * attr(verb, "timeout", 30), "take", "refuse") !== "take") return { DialCallStatus: "no-answer" };
     if (whisper) {
       let page = await send(mine, whisper, {}, true);
       const menu = page.querySelector("Gather");
       if (menu) {
-        status(menu.textContent); note("志愿者听到：" + menu.textContent); show("press", "refuse");
-        if (await choice(+(menu.getAttribute("timeout") || 8)) !== "press") return { DialCallStatus: "completed", DialCallDuration: "0" };
-        page = await send(mine, menu.getAttribute("action"), { Digits: "1" }, true);
+        note(words.whisper + menu.textContent);
+        if (await choose(menu.textContent, hurry * attr(menu, "timeout", 8), "press", "refuse") !== "press") return refused;
+        page = await send(mine, attr(menu, "action"), { Digits: "1" }, true);
       }
-      if (page.querySelector("Hangup")) return { DialCallStatus: "completed", DialCallDuration: "0" };
+      if (page.querySelector("Hangup")) return refused;
     }
     const began = Date.now();
-    status("接通了，在说话。"); state("接通了，在跟志愿者说话。"); note("（接通了）", "own"); show("refuse");
-    await choice(3600 * hurry);
-    return { DialCallStatus: "completed", DialCallDuration: "" + Math.max(1, Math.round((Date.now() - began) / 1000)) };
-  } finally { $("volunteer").hidden = true; mine.wake = null; }
+    state(words.bridged); note(words.through, "own");
+    await choose(words.talking, 3600 * hurry, "refuse");
+    return { ...refused, DialCallDuration: since(began) };
+  } finally { $("volunteer").hidden = true; }
 }
-const parse = (text) => new DOMParser().parseFromString(text, "text/xml").documentElement;
-const send = async (mine, url, form, child) => parse((await ask("send", { sid: mine.sid, url, form, child })).document);
-
 async function run(mine, page) {
   for (let verbs = [...page.children]; verbs.length;) {
-    const verb = verbs.shift(), action = verb.getAttribute("action");
-    let next = null;
-    if (verb.tagName === "Say" || verb.tagName === "Play") await speak(mine, [verb]);
-    else if (verb.tagName === "Gather") {
-      state("请听。要按键就按。");
-      const keys = await gather(mine, verb);
-      if (keys) next = await send(mine, action, { Digits: keys });
-    } else if (verb.tagName === "Record") {
-      const said = await record(mine, verb);
-      if (said) next = await send(mine, action, said);
-    } else if (verb.tagName === "Dial") next = await send(mine, action, await dial(mine, verb));
-    else if (verb.tagName === "Redirect") next = await send(mine, verb.textContent.trim(), {});
+    const verb = verbs.shift(), kind = verb.tagName, answer = (did) => send(mine, attr(verb, "action"), did);
+    let next, key, said;
+    if (kind === "Say" || kind === "Play") await speak(mine, verb);
+    else if (kind === "Gather") { if ((key = await gather(mine, verb))) next = await answer({ Digits: key }); }
+    else if (kind === "Record") { if ((said = await record(mine, verb))) next = await answer(said); }
+    else if (kind === "Dial") next = await answer(await dial(mine, verb));
+    else if (kind === "Redirect") next = await send(mine, verb.textContent.trim(), {});
     else return; // Hangup, or a verb that no carrier need know
     alive(mine);
     if (next) verbs = [...next.children];
   }
 }
-async function talk(start) {
-  const mine = call = { sid: null, began: Date.now(), over: false };
+async function talk(begin) {
+  const mine = call = { began: Date.now(), wake() {} };
   $("heard").replaceChildren(); buttons();
   try {
-    const begun = await start();
-    mine.sid = begun.sid;
-    await run(mine, parse(begun.document));
+    const { sid, document: text } = await begin();
+    mine.sid = sid;
+    alive(mine);
+    await run(mine, parse(text));
   } catch (error) {
-    if (!(error instanceof HungUp)) { note("电话断了。"); console.error(error); }
+    if (!(error instanceof HungUp)) { note(words.broken); console.error(error); }
   }
-  mine.over = true;
-  if (mine.sid) await ask("ended", { sid: mine.sid, seconds: Math.round((Date.now() - mine.began) / 1000) });
-  if (call === mine) call = null;
-  state("挂了。"); buttons();
+  if (mine.sid) await ask("ended", { sid: mine.sid, seconds: +since(mine.began) }).catch(console.error);
+  call = null; state(words.ended); buttons();
 }
 function buttons() {
   $("dial").disabled = $("caller").disabled = !!call; $("hang").disabled = !call;
-  document.querySelectorAll("[data-key]").forEach((key) => { key.disabled = !call; });
+  for (const key of keys) key.disabled = !call;
   if (call) $("answer").hidden = true;
 }
-$("dial").onclick = () => { state("在拨。"); talk(() => ask("ring", { from: $("caller").value })); };
-$("hang").onclick = () => { if (call) { call.over = true; note("（挂断）", "own"); if (call.wake) call.wake(); } };
-$("answer").onclick = () => { const sid = $("answer").dataset.sid; state("接了。"); talk(() => ask("answer", { sid })); };
-document.querySelectorAll("[data-key]").forEach((key) => { key.onclick = () => onKey && onKey(key.dataset.key); });
-$("quiet").onclick = () => onStop && onStop.silence();
-const give = (blob) => onStop && onStop.give(blob, Math.max(1, blob.size / 16000));
-if ($("play")) $("play").onclick = async () => give(await (await fetch("/phone/sample/" + encodeURIComponent($("sample").value))).blob());
-$("file").onchange = () => { const file = $("file").files[0]; if (file) give(file); };
+const keys = document.querySelectorAll("[data-key]");
+for (const key of keys) key.onclick = () => { if (onKey) { note(words.pressed + key.dataset.key, "own"); onKey(key.dataset.key); } };
+$("dial").onclick = () => { state(words.dialling); talk(() => ask("ring", { from: $("caller").value })); };
+$("answer").onclick = () => { state(words.answered); talk(() => ask("answer", { sid: $("answer").dataset.sid })); };
+$("hang").onclick = () => { if (call) { call.over = true; note(words.hungUp, "own"); call.wake(); } };
+const give = (sound) => onStop && onStop(sound, Math.ceil(sound.size / 32000)); // 16 kHz, 16 bit
+if ($("play")) $("play").onclick = async () => give(await (await fetch("/phone/sample/" + $("sample").value)).blob());
+$("file").onchange = () => give($("file").files[0]);
 setInterval(async () => {
   if (call) return;
-  try {
-    const { sid } = await ask("waiting?number=" + encodeURIComponent($("caller").value));
-    if (call) return;
-    $("answer").hidden = !sid; $("answer").dataset.sid = sid || "";
-    if (sid) state("电话响了。");
-  } catch { /* the house is being restarted: look again */ }
+  const { sid } = await ask("waiting?number=" + encodeURIComponent($("caller").value)).catch(() => ({})); // restarted: look again
+  if (call) return;
+  $("answer").hidden = !sid; $("answer").dataset.sid = sid || "";
+  if (sid) state(words.ringing);
 }, 2000 / hurry);

@@ -18,7 +18,7 @@ import asr
 from hotline.phone import mask
 from hotline.runtime import Runtime
 from hotline.web import twin
-from hotline.web.guard import open_to_all
+from hotline.web.guard import open_to_all, open_to_scripts
 from hotline.web.twin import Exchange, Leg
 from tickets.models import Resident, ResidentPhone
 
@@ -77,7 +77,7 @@ def make_blueprint(runtime: Runtime, app: Flask, exchange: Exchange) -> Blueprin
         return Response(page, headers={"Permissions-Policy": "camera=(), geolocation=(), microphone=(self)"})  # fmt: skip
 
     @phone.post("/ring")
-    @open_to_all(REASON)
+    @open_to_scripts(REASON)
     def ring() -> Any:
         """Dial our line."""
         caller = str(_asked().get("from", ""))[:40]
@@ -89,7 +89,7 @@ def make_blueprint(runtime: Runtime, app: Flask, exchange: Exchange) -> Blueprin
         return jsonify(sid=leg.sid, status=status, document=document)
 
     @phone.post("/send")
-    @open_to_all(REASON)
+    @open_to_scripts(REASON)
     def send() -> Any:
         """One webhook of a call under way; `form` holds what the person on the phone did."""
         asked = _asked()
@@ -107,7 +107,7 @@ def make_blueprint(runtime: Runtime, app: Flask, exchange: Exchange) -> Blueprin
         return jsonify(status=status, document=document)
 
     @phone.post("/message")
-    @open_to_all(REASON)
+    @open_to_scripts(REASON)
     def message() -> Any:
         """What was spoken, a file or a sample; answers how the carrier calls it."""
         request.max_content_length = settings.recording_max_bytes
@@ -119,7 +119,7 @@ def make_blueprint(runtime: Runtime, app: Flask, exchange: Exchange) -> Blueprin
         return jsonify(sid=sid, url=twin.recording_url(settings, sid))
 
     @phone.get("/waiting")
-    @open_to_all(REASON)
+    @open_to_scripts(REASON)
     def waiting() -> Any:
         """The call that rings at a number now, if any."""
         for leg in twin.waiting(exchange, request.args.get("number", "")):
@@ -128,14 +128,14 @@ def make_blueprint(runtime: Runtime, app: Flask, exchange: Exchange) -> Blueprin
         return jsonify(sid=None)
 
     @phone.post("/answer")
-    @open_to_all(REASON)
+    @open_to_scripts(REASON)
     def answer() -> Any:
         leg = exchange.pick_up(str(_asked().get("sid", ""))) or abort(409)
         status, document = post(leg.url, parameters(leg))
         return jsonify(sid=leg.sid, status=status, document=document)
 
     @phone.post("/ended")
-    @open_to_all(REASON)
+    @open_to_scripts(REASON)
     def ended() -> Any:
         """A call is over: the status callback, once."""
         asked = _asked()
@@ -152,7 +152,7 @@ def make_blueprint(runtime: Runtime, app: Flask, exchange: Exchange) -> Blueprin
         return jsonify(status=status)
 
     @phone.get("/sample/<name>")
-    @open_to_all(REASON)
+    @open_to_scripts(REASON)
     def sample(name: str) -> Response:
         file = SAMPLES / name
         if file.name != name or file.suffix != ".wav" or not file.is_file():
