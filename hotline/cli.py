@@ -60,6 +60,7 @@ def worker() -> None:
     from worker.__main__ import main as work  # it loads libvosk: only where it is needed
 
     settings = Settings.read()
+    settings.need_carrier()
     with opened(settings) as db:
         ready_tables(db)
     logs.start()

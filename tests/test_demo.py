@@ -49,7 +49,8 @@ class Demo:
         return [
             pid
             for pid, argv in family(self.process.pid).items()
-            if program in {argument.rpartition("/")[2] for argument in argv}
+            # Redis writes its socket behind its own name, into one argument
+            if program in {argument.split(" ")[0].rpartition("/")[2] for argument in argv}
         ]
 
     def said(self) -> str:
