@@ -209,7 +209,7 @@ def make_blueprint(house: House) -> Blueprint:
     # These hold no word of any caller, and the carrier fetches them without signing.
     unsigned: tuple[Callable[..., Response], ...] = (broken, sound, prompt)
     for view in unsigned:
-        view.guard = "machine: holds no word of any caller"  # type: ignore[attr-defined]
+        view.guard = "open: holds no word of any caller"  # type: ignore[attr-defined]
     return door
 
 

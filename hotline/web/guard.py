@@ -1,7 +1,7 @@
 """Deny by default: a view that does not say who may use it is used by nobody.
 
 A mark is the attribute `guard` of the view function: "needs: …" (a role), "open: …" (with the
-reason), "machine: …" (a carrier's, with nothing of anybody in it), or "signed" (the view checks a signature or a secret by itself, and no browser is behind it).
+reason), or "signed" (the view checks a signature or a secret by itself, and no browser is behind it).
 """
 
 from collections.abc import Callable
@@ -15,8 +15,9 @@ from tickets.models import Role
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-SIGNED, MACHINE = "signed", "machine:"
+SIGNED = "signed"
 OWN_HEADER = "X-Telephone"
+MACHINES = frozenset({"ivr", "twin"})  # blueprints that no browser posts to: no session, no token
 # Who may do what another role may. A committee member reads a volunteer's pages; whether a button
 # is theirs to press is asked at the request itself.
 INCLUDES = {
@@ -108,12 +109,15 @@ def install(app: Flask, csrf: CSRFProtect) -> None:
         mark = _mark(view)
         if not mark:
             abort(403)
-        if mark == SIGNED or mark.startswith(MACHINE):
+        if mark == SIGNED or request.blueprint in MACHINES:
             return None
         if roles := getattr(view, "roles", None):
             if not current_user.is_authenticated:
-                where = request.full_path.rstrip("?") if request.method == "GET" else None
-                return redirect(url_for("door.open_door", next=where))
+                if request.method != "GET":
+                    abort(
+                        401
+                    )  # a page, not the door: it shows what was typed, so that it is not lost
+                return redirect(url_for("door.open_door", next=request.full_path.rstrip("?")))
             if not may(current_user.role, *roles):
                 abort(403)
         if not getattr(view, "asks_header", False):
