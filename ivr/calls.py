@@ -177,16 +177,16 @@ def newest(session: Session, call_id: int) -> Row[Any]:
 
 
 def whom_to_ring(
-    session: Session, settings: Settings, asked: Asked, now: datetime
+    session: Session, settings: Settings, memory: Mapping[str, Any], call_id: int, now: datetime
 ) -> dict[str, Any] | None:
     """The next volunteer of a call that looks for one: phone, seconds, who; None when all were rung."""
     people = _people_to_ring(session, settings, now)
-    rung = int(asked.memory.get("rung", 0))
+    rung = int(memory.get("rung", 0))
     if rung >= len(people):
         return None
     left = settings.ring_all_seconds - rung * settings.ring_person_seconds
     return {
-        "phone": people[rung].phone, "who": people[rung].id, "call": asked.call_id,
+        "phone": people[rung].phone, "who": people[rung].id, "call": call_id,
         "seconds": min(settings.ring_person_seconds, left),
     }  # fmt: skip
 

@@ -55,6 +55,7 @@ class Menu:
     repeats: str = ""  # this key hears it again, at most three times
     replays: str = ""  # this key plays the caller's own recording, then asks again
     effects: Mapping[str, Effect] = field(default_factory=dict)  # by key
+    informs: bool = False  # who hears this has what he rang for, and may hang up
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +227,10 @@ def _after_record(flow: Flow, step: Record, place: Place, heard: Heard) -> Turn:
         if _count(kept, "kept") >= MAX_RECORDINGS and "closing" in flow:
             leads = "closing"
         return _arrive(flow, leads, _fresh(kept), _pause_after(heard), (step.effect,))
-    if heard.key in step.keys:
-        return _arrive(flow, step.keys[heard.key], _fresh(place), _pause_after(heard), ())
-    return _arrive(flow, step.empty, _counted(_fresh(place), "empty"), _pause_after(heard), ())
+    emptied = _counted(_fresh(place), "empty")
+    asks = heard.key in step.keys and _count(emptied, "empty") == 1  # twice is a stuck key
+    leads = step.keys[heard.key] if asks else step.empty
+    return _arrive(flow, leads, emptied, _pause_after(heard), ())
 
 
 def _after_find(flow: Flow, step: Find, place: Place, heard: Heard) -> Turn:

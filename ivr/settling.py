@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from hotline.config import Settings
 from ivr import calls, recordings
 from ivr.calls import Asked
-from ivr.engine import Effect
+from ivr.engine import Effect, End, Menu
+from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus
 from ivr.recordings import KEEPING, Reported
 from tickets import ledger, return_calls, service
@@ -98,6 +99,22 @@ def take(
         ticket.contacted_at = ticket.contacted_at or now
 
 
+def take_unasked(session: Session, settings: Settings, call_id: int, now: datetime) -> None:
+    """Somebody picked up at a carrier that cannot whisper: whoever was being rung has taken it."""
+    ring = calls.whom_to_ring(
+        session, settings, calls.newest(session, call_id).memory, call_id, now
+    )
+    if ring is not None:
+        take(session, settings, call_id, ring["who"], now)
+
+
+def hang_up(session: Session, settings: Settings, call_id: int, now: datetime) -> None:
+    """A call is over; what a return call came to is known at once, also without the hands."""
+    call = calls.lock(session, call_id)
+    if (attempt := _attempt(session, call)) is not None:
+        finish(session, settings, attempt, CallStatus(call.status), now)
+
+
 def settle(session: Session, settings: Settings, call: Call, now: datetime) -> str:
     """A call is over: owe what it left open. Returns what came of it, in plain words."""
     if call.flow == "return":
@@ -108,6 +125,8 @@ def settle(session: Session, settings: Settings, call: Call, now: datetime) -> s
         return "已登记"
     if call.taken_by is not None:
         return "志愿者接了"
+    if _has_what_he_rang_for(session, call):
+        return "问了进展"
     if call.phone is None:
         return "没留话，号码没显示"
     if call.seconds is not None and call.seconds < SHORTEST_CALL_SECONDS:
@@ -156,6 +175,11 @@ def _attempt(session: Session, call: Call) -> ReturnTry | None:
 
 def _was_answered(session: Session, attempt: ReturnTry) -> bool:
     return session.scalar(select(Call.id).where(Call.try_id == attempt.id).limit(1)) is not None
+
+
+def _has_what_he_rang_for(session: Session, call: Call) -> bool:
+    step = FLOWS[call.flow][calls.newest(session, call.id).step]
+    return isinstance(step, End) or (isinstance(step, Menu) and step.informs)
 
 
 def _left_something(session: Session, call: Call) -> bool:

@@ -5,6 +5,7 @@ answered by an apology, never by a 500.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import wraps
 from typing import Any, Protocol
 
@@ -85,11 +86,11 @@ def make_blueprint(house: House) -> Blueprint:
                 return scribe.hang_up()
             said = recordings.reported(request.form)
             owed = settling.carry_out(session, settings, asked, said, house.clock())
-            ring = (
-                calls.whom_to_ring(session, settings, asked, house.clock())
-                if isinstance(asked.step, Find)
-                else None
-            )
+            ring = None
+            if isinstance(asked.step, Find):
+                ring = calls.whom_to_ring(
+                    session, settings, asked.memory, asked.call_id, house.clock()
+                )
         house.bell.ring(*owed)
         return scribe.ask(asked.step, asked.says, turn=asked.turn, ring=ring)
 
@@ -114,7 +115,7 @@ def make_blueprint(house: House) -> Blueprint:
                     settings,
                     _sid(),
                     _number("turn", NEVER_ASKED),
-                    _heard(session, settings),
+                    _heard(session, settings, house.clock()),
                     house.clock(),
                 )
             except calls.UnknownCallError:
@@ -174,6 +175,7 @@ def make_blueprint(house: House) -> Blueprint:
         with house.db.writing() as session:
             if (row := calls.find(session, _sid())) is not None:
                 owed = calls.end(session, row.id, word, _seconds(), house.clock())
+                settling.hang_up(session, settings, row.id, house.clock())
             elif (token := request.args.get("token")) and (
                 attempt := session.query(ReturnTry).filter_by(token=token).one_or_none()
             ):
@@ -220,13 +222,13 @@ def _is_signed(settings: Settings, validators: list[RequestValidator]) -> bool:
     return any(validator.validate(url, request.form, signature, scheme) for validator in validators)
 
 
-def _heard(session: Session, settings: Settings) -> Heard:
+def _heard(session: Session, settings: Settings, now: datetime) -> Heard:
     """What the caller did, from any of the forms in which the carriers report it."""
     form = request.form
     digits = form.get("Digits", "")
     key, hung_up = ("", True) if digits == "hangup" else (digits[:1], False)
     if "DialCallStatus" in form:
-        return Heard(Way.TAKEN if _was_taken(session, settings, form) else Way.UNTAKEN)
+        return Heard(Way.TAKEN if _was_taken(session, settings, form, now) else Way.UNTAKEN)
     if (said := recordings.reported(form)) is not None:
         return Heard(Way.EMPTY if _is_empty(settings, said) else Way.SPEECH, key, hung_up)
     if "empty" in request.args:
@@ -234,17 +236,18 @@ def _heard(session: Session, settings: Settings) -> Heard:
     return Heard(Way.KEY, key) if key else Heard(Way.SILENCE, hung_up=hung_up)
 
 
-def _was_taken(session: Session, settings: Settings, form: Mapping[str, str]) -> bool:
+def _was_taken(
+    session: Session, settings: Settings, form: Mapping[str, str], now: datetime
+) -> bool:
     """Whether a volunteer spoke with the caller. "completed" after a refused whisper is no answer."""
     row = calls.find(session, _sid())
     if row is None or row.taken_by is not None:
         return row is not None
-    if Capability.WHISPER in settings.capabilities:
+    picked_up = form["DialCallStatus"] in {"completed", "answered"}
+    if Capability.WHISPER in settings.capabilities or not picked_up:
         return False
-    return (
-        form["DialCallStatus"] in {"completed", "answered"}
-        and form.get("DialCallDuration", "1") != "0"
-    )
+    settling.take_unasked(session, settings, row.id, now)
+    return True
 
 
 def _is_empty(settings: Settings, said: recordings.Reported) -> bool:

@@ -1,19 +1,24 @@
 """The house under test: real storage, true signatures, a scripted carrier and a clock of its own."""
 
+import io
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import postgres
 import pytest
 from carriers.company import Company
 from flask import Flask
 from ledger_books import DatabaseBooks
+from postgres import empty_postgres, postgres_server, postgres_url  # noqa: F401  fixtures
 
+from hotline import logs
 from hotline.app import create_app
 from hotline.clock import SHANGHAI
-from hotline.config import Settings
+from hotline.config import Capability, Settings
 from hotline.runtime import Runtime, build
 from hotline.schema import metadata
 from worker.jobs import Hands
@@ -64,30 +69,53 @@ def settings_for(folder: Path, **given: Any) -> Settings:
 
 
 @pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What this process logs, as its log file would hold it."""
+    stream, before = io.StringIO(), logging.getLogger().handlers[:]
+    logs.start(stream=stream)
+    yield stream
+    logging.getLogger().handlers[:] = before
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> str:
+    """SQLite in the data folder, unless a test asks for both with `ON_BOTH`."""
+    return (
+        str(request.getfixturevalue("postgres_url"))
+        if getattr(request, "param", "") == "postgresql"
+        else ""
+    )
+
+
+ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture
 def clock() -> HandClock:
     return HandClock()
 
 
 @pytest.fixture
-def house(company: Company, clock: HandClock, tmp_path: Path) -> Iterator[TestHouse]:
+def house(
+    company: Company, clock: HandClock, tmp_path: Path, database_url: str
+) -> Iterator[TestHouse]:
     """The house with `company` as its carrier."""
-    added = [
-        name
-        for name in ("whisper", "machine_detection", "timeout", "events", "fallback")
-        if name in CAPABILITY_NAMES(company)
-    ]
     settings = settings_for(
-        tmp_path, carrier=company.kind, carrier_api_url=company.api_url, carrier_account=company.account,
+        tmp_path, database_url=database_url, carrier=company.kind, carrier_api_url=company.api_url, carrier_account=company.account,
         carrier_token=company.token, signing_secrets=(company.secret,), line_number=company.number,
-        media_hosts=("127.0.0.1", "localhost"), capabilities_add=tuple(added),
+        media_hosts=("127.0.0.1", "localhost"), capabilities_add=tuple(
+            name.lower() for name in company.capabilities if name.lower() in set(Capability)
+        ),
     )  # fmt: skip
-    with_house = _open(settings, clock)
-    yield with_house
-    with_house.runtime.close()
-
-
-def CAPABILITY_NAMES(company: Company) -> set[str]:  # noqa: N802
-    return {name.lower() for name in company.capabilities}
+    opened = open_house(settings, clock)
+    yield opened
+    opened.runtime.close()
 
 
 class DeafBell:
@@ -100,8 +128,10 @@ class DeafBell:
         pass
 
 
-def _open(settings: Settings, clock: HandClock) -> TestHouse:
+def open_house(settings: Settings, clock: HandClock) -> TestHouse:
+    """A house with its tables, people and roster."""
     runtime = build(settings, clock.now, DeafBell())
+    metadata.drop_all(runtime.db.engine)
     metadata.create_all(runtime.db.engine)
     hands = Hands(runtime)
     books = DatabaseBooks(runtime, clock, hands)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -109,7 +110,7 @@ class Hands:
                 coming.media_type,
             )
             recording.sha256, recording.size_bytes = stored.sha256, stored.size_bytes
-            about = {"recording_id": recording.id, "ticket_id": recording.ticket_id}
+            about: dict[str, Any] = {"recording_id": recording.id, "ticket_id": recording.ticket_id}
             owed.append(promises.make(session, Duty.TRANSCRIBE, now, **about).id)
             owed.append(promises.make(session, Duty.DELETE, now, **about).id)
             promises.settle(promise, PromiseState.KEPT, "录音已取回", now)
