@@ -5,6 +5,7 @@ from flask import Flask
 from hotline import logs
 from hotline.config import Settings
 from hotline.runtime import Runtime, build
+from hotline.web import pages
 from ivr import webhooks
 
 
@@ -12,6 +13,7 @@ def create_app(runtime: Runtime) -> Flask:
     """An application for this house; the same one in production, demonstration and tests."""
     app = Flask("hotline")
     app.register_blueprint(webhooks.make_blueprint(runtime))
+    pages.install(app, runtime)
     return app
 
 

@@ -254,7 +254,7 @@ def _redis(program: str, settings: Settings) -> tuple[str, ...]:
         "--unixsocket", socket, "--unixsocketperm", "700",
         "--dir", str(settings.data_folder.absolute()),
         "--save", "", "--appendonly", "yes", "--appendfsync", "everysec",
-        "--daemonize", "no", "--loglevel", "warning",
+        "--daemonize", "no", "--loglevel", "warning", "--logfile", "redis.log",
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def carry_out(
             if effect in SATISFACTION:
                 return_calls.rate(session, attempt, SATISFACTION[effect], now)
             else:
-                owed += return_calls.finish_try(session, settings, attempt, OUTCOMES[effect], now)
+                return_calls.finish_try(session, settings, attempt, OUTCOMES[effect], now)
     return owed
 
 
@@ -73,7 +73,7 @@ def keep(
     )
     owed = recordings.keep(session, settings, call, turn, effect, said, about, now)
     if effect is Effect.KEEP_REPLY and (attempt := _attempt(session, call)) is not None:
-        owed += return_calls.finish_try(session, settings, attempt, Outcome.RECORDED, now)
+        return_calls.finish_try(session, settings, attempt, Outcome.RECORDED, now)
     return owed
 
 

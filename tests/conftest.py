@@ -8,12 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import postgres
 import pytest
 from carriers.company import Company
 from flask import Flask
 from ledger_books import DatabaseBooks
-from postgres import empty_postgres, postgres_server, postgres_url  # noqa: F401  fixtures
 
 from hotline import logs
 from hotline.app import create_app
@@ -77,17 +75,11 @@ def log() -> Iterator[io.StringIO]:
     logging.getLogger().handlers[:] = before
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    with postgres.server() as url:
-        yield url
-
-
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> str:
     """SQLite in the data folder, unless a test asks for both with `ON_BOTH`."""
     return (
-        str(request.getfixturevalue("postgres_url"))
+        str(request.getfixturevalue("empty_postgres"))
         if getattr(request, "param", "") == "postgresql"
         else ""
     )
@@ -131,7 +123,6 @@ class DeafBell:
 def open_house(settings: Settings, clock: HandClock) -> TestHouse:
     """A house with its tables, people and roster."""
     runtime = build(settings, clock.now, DeafBell())
-    metadata.drop_all(runtime.db.engine)
     metadata.create_all(runtime.db.engine)
     hands = Hands(runtime)
     books = DatabaseBooks(runtime, clock, hands)

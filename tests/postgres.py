@@ -10,10 +10,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import psycopg
-import pytest
-from sqlalchemy import create_engine, text
-
-from hotline.schema import metadata
 
 NOT_ROOT = ("postgres", "nobody")  # PostgreSQL refuses to run as root
 # A test's data is gone with the test: nothing has to reach the disk.
@@ -90,33 +86,3 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], folder: Path) -> No
         else:
             return
     raise RuntimeError(f"PostgreSQL did not start: {(folder / 'log').read_text()}")
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """One server for the whole session."""
-    with server() as url:
-        yield url
-
-
-@pytest.fixture
-def empty_postgres(postgres_server: str) -> str:
-    """The address of the server's database without any table."""
-    engine = create_engine(postgres_server)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
-    return postgres_server
-
-
-@pytest.fixture
-def postgres_url(postgres_server: str) -> str:
-    """The address of a database with all tables of the house, every one of them empty."""
-    engine = create_engine(postgres_server)
-    metadata.create_all(engine)
-    names = ", ".join(f'"{name}"' for name in metadata.tables)
-    with engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
-    engine.dispose()
-    return postgres_server

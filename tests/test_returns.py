@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hotline.clock import SHANGHAI
 from tickets.hours import after_duty_time, is_rest_day, next_open
 from tickets.returns import (
+    BUSY_TRIES,
     FAULT_TRIES,
     PROVEN,
     UNDISTURBING,

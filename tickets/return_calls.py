@@ -79,16 +79,19 @@ def unanswered(promise: Promise) -> ReturnTry | None:
 
 def finish_try(
     session: Session, settings: Settings, attempt: ReturnTry, outcome: Outcome, now: datetime
-) -> list[int]:
-    """A try ended so; the first word counts. Settles the promise or sets its next due time."""
-    if attempt.outcome is not None:
-        return []
+) -> None:
+    """A try ended so. The first word counts, but proof that comes late still proves.
+
+    Settles the promise or sets its next due time.
+    """
+    if attempt.outcome is not None and (outcome not in PROVEN or attempt.outcome in PROVEN):
+        return
     attempt.outcome, attempt.ended_at = outcome, now
     promise = session.get(
         Promise, attempt.promise_id, with_for_update=True, populate_existing=False
     )
     if promise is None:
-        return []
+        return
     ticket = promise.ticket
     if ticket is not None:
         ledger.write(
@@ -98,7 +101,7 @@ def finish_try(
         if outcome in PROVEN:
             _heard(session, ticket, promise, outcome, now)
     if promise.state is not PromiseState.OPEN:
-        return []
+        return
     next_ = returns.after(
         [Outcome(t.outcome) for t in _tries(session, promise) if t.outcome], now, rules(settings)
     )
@@ -111,7 +114,6 @@ def finish_try(
             promises.settle(promise, PromiseState.OWED, LINE_AT_FAULT, now)
         case Verdict.AGAIN:
             promises.put_off(promise, next_.due_at or now, RESULTS[outcome])
-    return []
 
 
 def rate(session: Session, attempt: ReturnTry, satisfaction: int, now: datetime) -> None:

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from asr import booth
@@ -12,7 +11,8 @@ from asr.transcript import Transcript as Heard
 from hotline.config import Settings
 from hotline.store import Store
 from tickets import ledger
-from tickets.models import Recording, Transcript
+from tickets.lifecycle import OPEN
+from tickets.models import Kind, Recording, Source, Ticket, Transcript
 
 
 def listen(
@@ -30,7 +30,7 @@ def listen(
 
 def write(session: Session, recording: Recording, heard: Heard, now: datetime) -> None:
     """Keep the text with its doubts. Heard twice, the first text stands."""
-    if session.scalar(select(Transcript.id).where(Transcript.recording_id == recording.id)):
+    if recording.transcript is not None:
         return
     session.add(
         Transcript(
@@ -54,3 +54,24 @@ def write(session: Session, recording: Recording, heard: Heard, now: datetime) -
         session, at=now, person=ledger.SYSTEM, act="transcribe", object_kind="recording",
         object_id=recording.id, outcome=heard.outcome.value,
     )  # fmt: skip
+    session.flush()
+    session.expire(recording, ["transcript"])
+    if (ticket := recording.ticket) is not None and heard.outcome is Outcome.SILENT:
+        _nothing_was_said(session, ticket, now)
+
+
+def _nothing_was_said(session: Session, ticket: Ticket, now: datetime) -> None:
+    """A message without a word is a missed call: whoever rang is owed a call, not an errand."""
+    silent = all(r.transcript and r.transcript.outcome == Outcome.SILENT for r in ticket.recordings)
+    if (
+        silent
+        and ticket.source is Source.MESSAGE
+        and ticket.kind is Kind.ERRAND
+        and ticket.state in OPEN
+        and ticket.phone
+    ):
+        ticket.kind = Kind.RING_BACK
+        ledger.write(
+            session, at=now, person=ledger.SYSTEM, act="ring_back", object_kind="ticket",
+            object_id=ticket.id, why="录音里没有人说话",
+        )  # fmt: skip
