@@ -6,7 +6,7 @@ import pytest
 from caller import Caller
 from carriers.call import ScriptError
 from carriers.company import WITHHELD, Company, ServiceFailedError
-from carriers.document import NotPortableError, read
+from carriers.document import NotPortableError, Sound, read
 from carriers.little import BYE, DIAL, GATHER, PUBLIC, RECORD, WHISPER, Opens, opening
 from carriers.somleng import Somleng
 from carriers.sound import measure, silence, tone
@@ -246,6 +246,22 @@ def test_a_key_at_once_does_not_wait_for_the_end_of_the_prompt(opens: Opens) -> 
     slow = grandma(company).dials().presses("1").call.seconds
     quick = grandma(company).dials().presses("1", at_once=True).call.seconds
     assert quick < slow
+
+
+@both
+def test_a_caller_may_hear_his_own_words(opens: Opens, kind: type[Company]) -> None:
+    company, service = opens(kind, {"/ivr/ring": RECORD})
+
+    @service.app.before_request
+    def plays_it() -> Response | None:
+        url = request.form.get("RecordingUrl")
+        body = f"<Response><Play>{url}</Play>{BYE}</Response>"
+        return Response(body, content_type="text/xml") if request.path == "/recorded" else None
+
+    call = grandma(company).dials().says("交水费").presses("1")
+    heard = call.heard()[0]
+    assert isinstance(heard, Sound)
+    assert company.player.measure(heard).seconds == 6
 
 
 # Volunteers
