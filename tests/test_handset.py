@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from conftest import HandClock
-from desk_house import LI, PIN, DeskHouse, open_desk, tone
+from desk_house import LI, PIN, DeskHouse, open_desk
 from playwright.sync_api import Page, sync_playwright
+from sounds import pcm16, voice, wav
 from werkzeug.serving import make_server
 
 from hotline.web.handset import WITHHELD
@@ -91,7 +92,7 @@ def hears(phone: Page, words: str) -> None:
 
 def speaks(phone: Page, folder: Path) -> None:
     file = folder / "said.wav"
-    file.write_bytes(tone(4))
+    file.write_bytes(wav(pcm16(voice(4))))
     phone.wait_for_selector("#speak:not([hidden])")
     phone.set_input_files("#file", file)
     hears(phone, "说了一段话")

@@ -86,6 +86,7 @@ DID: Mapping[str, str] = {
     "return_call": "回电话：{outcome}",
     "rate": "{who}说办得{satisfaction}",
     "urgent": "急：{why}",
+    "ring_back": "要给他回电话：{why}",
     "keep": "{who}留了话",
     "keep_instead": "{who}重新说了一遍",
     "keep_with_request": "{who}又补充了几句",
