@@ -4,6 +4,7 @@ ffmpeg, as PyAV brings it, decodes; this module bounds it and recovers what it g
 altered, never read whole, and never opened by name: a carrier's file may be a playlist that names other files.
 """
 
+import functools
 import io
 import stat
 from collections.abc import Iterator
@@ -59,6 +60,14 @@ def read(path: Path, *, rate_hz: int, max_seconds: float) -> Sound:
     return Sound(cleaned.samples, rate_hz, legs.shape[1] / rate_hz, cleaned.speech_seconds)
 
 
+@functools.cache
+def rehearse() -> None:
+    """Decode a moment of noise, once a process: what the libraries build at first use is then shared by forked children."""
+    noise = np.random.default_rng(0).normal(0, 3000, 800).astype("<i2").tobytes()
+    file = wav.written(noise, codec=wav.PCM, channels=1, rate_hz=wav.LINE_RATE_HZ, bits=16)
+    speech.clean(_decode(io.BytesIO(file), len(file), 16_000, 1.0), 16_000)
+
+
 def _decode(
     file: BinaryIO, size_bytes: int, rate_hz: int, max_seconds: float
 ) -> NDArray[np.float32]:
@@ -109,9 +118,9 @@ def _pieces(window: "_Window | io.BytesIO", rate_hz: int) -> Iterator[NDArray[np
         if not container.streams.audio:
             raise Unreadable("no sound track in it")
         stream = container.streams.audio[0]
+        if stream.codec_context is None or not stream.codec_context.channels:
+            raise Unreadable("no decoder for the sound in it")
         stream.codec_context.thread_count = 1
-        if not stream.codec_context.channels:
-            raise Unreadable("no channels in it")
         yield from _resampled(_frames(container, stream), rate_hz)
 
 
@@ -141,7 +150,8 @@ def _resampled(frames: Iterator[AudioFrame], rate_hz: int) -> Iterator[NDArray[n
         if kind != (frame.sample_rate, frame.format.name, frame.layout.name):
             yield from _drawn(resampler, None)
             kind = (frame.sample_rate, frame.format.name, frame.layout.name)
-            resampler = AudioResampler(format="fltp", layout=frame.layout, rate=rate_hz)
+            # Interleaved, not planar: PyAV crashes on a frame of more than eight planes.
+            resampler = AudioResampler(format="flt", layout=frame.layout, rate=rate_hz)
         yield from _drawn(resampler, frame)
     yield from _drawn(resampler, None)
 
@@ -157,7 +167,8 @@ def _drawn(
     except (av.FFmpegError, ValueError):
         return
     for each in out:
-        yield each.to_ndarray()[:MOST_LEGS].astype(np.float32)
+        legs = each.to_ndarray().reshape(each.samples, -1).T
+        yield np.array(legs[:MOST_LEGS], dtype=np.float32)
 
 
 class _Window(io.RawIOBase):

@@ -53,6 +53,7 @@ def transcribe(
         else:
             send(recognizer.transcribe(sound).to_json())
 
+    audio.rehearse()
     best = Transcript(Outcome.GAVE_UP, model=name)
     for attempt in range(1, TRIES + 1):
         report = isolation.apart(

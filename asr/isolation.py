@@ -3,6 +3,7 @@
 A fork and not a fresh process: the model that the parent loaded is shared, and starting costs milliseconds.
 """
 
+import gc
 import os
 import resource
 import select
@@ -17,6 +18,8 @@ from pathlib import Path
 
 Send = Callable[[str], None]
 
+FINISHED = "."  # the last line of a child that came to its end
+FAILED = "! "  # before the last words of one that met an exception
 KEPT_FROM_PARENT = (
     3  # stdin, stdout, stderr: replaced by nothing; every other descriptor is the parent's business
 )
@@ -50,29 +53,28 @@ def apart(
     if child == 0:
         _live(work, ear, max_wall_seconds, max_memory_bytes)
     os.close(ear)
-    status: int | None = None
     try:
         sent, late = _listen(mouth, time.monotonic() + max_wall_seconds)
     finally:
         os.close(mouth)
-        with suppress(ProcessLookupError):
-            os.kill(
-                child, signal.SIGKILL
-            )  # harmless to one that has finished: it is not yet waited for
-        with suppress(
-            ChildProcessError
-        ):  # a parent that ignores SIGCHLD has its children waited for by the kernel
-            status = os.waitpid(child, 0)[1]
-    whole, _, rest = sent.rpartition(b"\n")
-    lines = tuple(whole.decode(errors="replace").split("\n")) if whole else ()
-    if lines and lines[-1] == FINISHED and not rest:
-        return Report(lines[:-1], None)
-    return Report(
-        tuple(line for line in lines if line != FINISHED), "too slow" if late else _cause(status)
-    )
+        status = _ended(child)
+    *lines, _ = sent.decode(errors="replace").split("\n")
+    if lines and lines[-1] == FINISHED:
+        return Report(tuple(lines[:-1]), None)
+    if lines and lines[-1].startswith(FAILED):
+        return Report(tuple(lines[:-1]), lines[-1].removeprefix(FAILED))
+    return Report(tuple(lines), "too slow" if late else _cause(status))
 
 
-FINISHED = "."  # the last line of a child that came to its end
+def _ended(child: int) -> int | None:
+    """See to it that a child is gone, and read how it ended; None where the kernel has buried it already."""
+    # Harmless to one that is on its way out: how it ends is settled, and its number is its own till it is waited for.
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    # A parent that ignores SIGCHLD has its children waited for by the kernel.
+    with suppress(ChildProcessError):
+        return os.waitpid(child, 0)[1]
+    return None
 
 
 def _pipe() -> tuple[int, int]:
@@ -93,17 +95,17 @@ def _live(
     work: Callable[[Send], None], ear: int, max_wall_seconds: float, max_memory_bytes: int
 ) -> None:
     """Be the child: never returns."""
-    code = 1
     try:
+        gc.disable()  # a collection would touch, and so copy, every page shared with the parent
         _shut_in(ear, max_wall_seconds, max_memory_bytes)
-        with os.fdopen(ear, "wb", buffering=0) as pipe:
-            work(lambda line: _write(pipe.fileno(), line))
-            _write(pipe.fileno(), FINISHED)
-        code = 0
-    except BaseException:  # noqa: BLE001 - the door of the process: whatever it was, the parent is told by the exit code
-        code = 1
+        work(lambda line: _write(ear, line))
+        _write(ear, FINISHED)
+    except BaseException as error:  # noqa: BLE001 - the door of the process: the parent is told
+        with suppress(OSError):
+            _write(ear, f"{FAILED}{type(error).__name__} {error}")
     finally:
-        os._exit(code)
+        # The pipe is closed by the kernel alone: who reads its end finds a child that dies its own death.
+        os._exit(0)
 
 
 def _shut_in(ear: int, max_wall_seconds: float, max_memory_bytes: int) -> None:

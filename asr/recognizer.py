@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from asr import isolation, transcript
 from asr.audio import Sound
 from asr.transcript import Transcript, Word
@@ -111,6 +113,9 @@ class VoskRecognizer:
         self.rate_hz = sample_rate_hz(folder)
         self._vosk = vosk
         self._model = vosk.Model(str(folder))
+        # Heard once here, so that what Kaldi builds at first use is shared by the children and not built in each.
+        second = np.zeros(self.rate_hz, dtype=np.int16)
+        self.transcribe(Sound(second, self.rate_hz, seconds=1.0, speech_seconds=0.0))
 
     def transcribe(self, sound: Sound) -> Transcript:
         """Listen in blocks; every segment that an end-point closes is collected, and what is left at the end."""

@@ -65,16 +65,21 @@ def mended(file: BinaryIO, *, max_seconds: float) -> bytes | None:
     sound = sound[: len(sound) // block * block]
     if bits == 16 and _swapped(sound):
         sound = np.frombuffer(sound, ">i2").astype("<i2").tobytes()
+    return written(sound, codec=codec, channels=channels, rate_hz=rate_hz, bits=bits)
+
+
+def written(sound: bytes, *, codec: int, channels: int, rate_hz: int, bits: int) -> bytes:
+    """Put an honest header before samples."""
+    block = bits // 8 * channels
     fields = struct.pack("<HHIIHH", codec, channels, rate_hz, rate_hz * block, block, bits)
-    body = (
+    head = (
         b"WAVEfmt "
         + struct.pack("<I", len(fields))
         + fields
         + b"data"
         + struct.pack("<I", len(sound))
-        + sound
     )
-    return b"RIFF" + struct.pack("<I", len(body)) + body
+    return b"RIFF" + struct.pack("<I", len(head) + len(sound)) + head + sound
 
 
 def _swapped(sound: bytes) -> bool:

@@ -60,6 +60,7 @@ def worker() -> None:
     from worker.__main__ import main as work  # it loads libvosk: only where it is needed
 
     settings = Settings.read()
+    settings.need_carrier()
     with opened(settings) as db:
         ready_tables(db)
     logs.start()
@@ -313,3 +314,7 @@ def ready_tables(database: Database) -> None:
     if inspect(database.engine).get_table_names():
         raise OldTablesError
     migration.upgrade(database)
+
+
+if __name__ == "__main__":
+    main()

@@ -25,6 +25,7 @@ class Effect(StrEnum):
     SO_SO = "so_so"
     NOT_SATISFIED = "not_satisfied"
     MACHINE = "machine"
+    TAKEN = "taken"  # a volunteer spoke with the caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,7 @@ def _after_record(flow: Flow, step: Record, place: Place, heard: Heard) -> Turn:
 
 def _after_find(flow: Flow, step: Find, place: Place, heard: Heard) -> Turn:
     if heard.way is Way.TAKEN:
-        return _arrive(flow, step.answered, _fresh(place), (), ())
+        return _arrive(flow, step.answered, _fresh(place), (), (Effect.TAKEN,))
     tried = _counted(place, "rung")
     if _count(tried, "rung") < int(fact(place, "volunteers") or 0):
         return Turn(replace(tried, turn=place.turn + 1), ())

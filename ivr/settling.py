@@ -7,12 +7,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from ivr import calls, recordings
-from ivr.calls import Asked
+from ivr import calls, recordings, turns
 from ivr.engine import Effect, End, Menu
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus
 from ivr.recordings import KEEPING, Reported
+from ivr.turns import Asked
 from tickets import ledger, return_calls, service
 from tickets.lifecycle import Act, possible
 from tickets.models import Kind, Recording, ReturnTry, Source, Ticket
@@ -48,6 +48,8 @@ def carry_out(
         if effect in KEEPING:
             if said is not None:
                 owed += keep(session, settings, call, asked.turn - 1, effect, said, now)
+        elif effect is Effect.TAKEN:
+            take_unasked(session, settings, call, now)
         elif effect is Effect.OWE_RING_BACK:
             _owe_ring_back(session, settings, call, now)
         elif (attempt := _attempt(session, call)) is not None:
@@ -69,7 +71,7 @@ def keep(
 ) -> list[int]:
     """Keep a message that question `turn` asked for. The call must be locked."""
     about = calls.about(session, call) or recordings.ticket_in_mind(
-        session, calls.newest(session, call.id).memory
+        session, turns.newest(session, call.id).memory
     )
     owed = recordings.keep(session, settings, call, turn, effect, said, about, now)
     if effect is Effect.KEEP_REPLY and (attempt := _attempt(session, call)) is not None:
@@ -99,13 +101,16 @@ def take(
         ticket.contacted_at = ticket.contacted_at or now
 
 
-def take_unasked(session: Session, settings: Settings, call_id: int, now: datetime) -> None:
+def take_unasked(session: Session, settings: Settings, call: Call, now: datetime) -> None:
     """Somebody picked up at a carrier that cannot whisper: whoever was being rung has taken it."""
-    ring = calls.whom_to_ring(
-        session, settings, calls.newest(session, call_id).memory, call_id, now
+    memory = turns.newest(session, call.id).memory
+    ring = (
+        calls.whom_to_ring(session, settings, memory, call.id, now)
+        if call.taken_by is None
+        else None
     )
     if ring is not None:
-        take(session, settings, call_id, ring["who"], now)
+        take(session, settings, call.id, ring["who"], now)
 
 
 def hang_up(session: Session, settings: Settings, call_id: int, now: datetime) -> None:
@@ -178,7 +183,7 @@ def _was_answered(session: Session, attempt: ReturnTry) -> bool:
 
 
 def _has_what_he_rang_for(session: Session, call: Call) -> bool:
-    step = FLOWS[call.flow][calls.newest(session, call.id).step]
+    step = FLOWS[call.flow][turns.newest(session, call.id).step]
     return isinstance(step, End) or (isinstance(step, Menu) and step.informs)
 
 

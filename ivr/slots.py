@@ -22,7 +22,7 @@ def fill(
     settings: Settings,
     said: Said,
     *,
-    call_id: int,
+    call_id: int | None,
     memory: Mapping[str, Any],
     now: datetime,
 ) -> Word | None:
@@ -44,7 +44,8 @@ def fill(
                 return None
             slots["progress"] = prompts.PROGRESS[requests[int(which) - 1].state]
         case "I13":
-            ticket = service.ticket_of_call(session, call_id) or _about(session, memory)
+            made = service.ticket_of_call(session, call_id) if call_id else None
+            ticket = made or _about(session, memory)
             by = (
                 ticket.contact_by
                 if ticket
@@ -86,7 +87,7 @@ def _about(session: Session, memory: Mapping[str, Any]) -> Ticket | None:
     return session.get(Ticket, ticket_id) if ticket_id else None
 
 
-def _own_words(session: Session, call_id: int) -> Word | None:
+def _own_words(session: Session, call_id: int | None) -> Word | None:
     url = session.scalar(
         select(Recording.url)
         .where(Recording.call_id == call_id)

@@ -18,11 +18,11 @@ from hotline.clock import Clock
 from hotline.config import Capability, Settings
 from hotline.db import Database
 from hotline.phone import read_caller
-from ivr import calls, recordings, settling, sounds
-from ivr.calls import Asked
+from ivr import calls, recordings, settling, sounds, turns
 from ivr.carrier import read_status
 from ivr.engine import Effect, Find, Heard, Record, Way
 from ivr.models import CallStatus
+from ivr.turns import Asked, Planned
 from ivr.twiml import Scribe
 from ivr.voices import RecordedPrompts
 from tickets.models import ReturnTry
@@ -78,23 +78,28 @@ def make_blueprint(house: House) -> Blueprint:
         checked.guard = "signed"  # type: ignore[attr-defined]  # read by the app's guard
         return checked
 
-    def write_down(move: Callable[[Session], Asked | None]) -> str:
-        """Move the call in one transaction, ring the bell after it, and write what is asked."""
-        with house.db.writing() as session:
-            asked = move(session)
-            if asked is None:
-                return scribe.hang_up()
-            said = recordings.reported(request.form)
-            owed = settling.carry_out(session, settings, asked, said, house.clock())
-            ring = None
-            if isinstance(asked.step, Find):
-                ring = calls.whom_to_ring(
-                    session, settings, asked.memory, asked.call_id, house.clock()
+    def move_on(think: Callable[[Session], Asked | Planned | None]) -> str:
+        """Read and think; then, if the call moves, write it in one short transaction and ring the
+        bell after it. A question asked again is only read."""
+        now, ring = house.clock(), None
+        with house.db.reading() as session:
+            asked = think(session)
+        if asked is None:
+            return scribe.hang_up()
+        owed: list[int] = []
+        if isinstance(asked, Planned):
+            with house.db.writing() as session:
+                asked = turns.write(session, asked, now)
+                owed = settling.carry_out(
+                    session, settings, asked, recordings.reported(request.form), now
                 )
-        house.bell.ring(*owed)
+            house.bell.ring(*owed)
+        if isinstance(asked.step, Find):
+            with house.db.reading() as session:
+                ring = calls.whom_to_ring(session, settings, asked.memory, asked.call_id, now)
         return scribe.ask(asked.step, asked.says, turn=asked.turn, ring=ring)
 
-    def come_in(session: Session) -> Asked:
+    def come_in(session: Session) -> Asked | Planned:
         caller = read_caller(
             request.form.get("From", ""), country=settings.country, area=settings.area_code
         )
@@ -103,33 +108,33 @@ def make_blueprint(house: House) -> Blueprint:
     @door.post("/ring")
     @signed
     def ring() -> str:
-        return write_down(come_in)
+        return move_on(come_in)
 
     @door.post("/turn")
     @signed
     def turn() -> str:
-        def move(session: Session) -> Asked:
+        def think(session: Session) -> Asked | Planned:
             try:
                 return calls.hear(
                     session,
                     settings,
                     _sid(),
                     _number("turn", NEVER_ASKED),
-                    _heard(session, settings, house.clock()),
+                    _heard(session, settings),
                     house.clock(),
                 )
             except calls.UnknownCallError:
                 log.warning("a turn of a call that never rang")
                 return come_in(session)
 
-        return write_down(move)
+        return move_on(think)
 
     @door.post("/answered")
     @signed
     def answered() -> str:
         token = request.args.get("token", "")
         machine = request.form.get("AnsweredBy", "").startswith(("machine", "fax"))
-        return write_down(
+        return move_on(
             lambda session: calls.answered(
                 session, settings, _sid(), token, house.clock(), machine=machine
             )
@@ -156,10 +161,12 @@ def make_blueprint(house: House) -> Blueprint:
         if said is None or not finished or _is_empty(settings, said):
             return scribe.nothing()
         with house.db.writing() as session:
-            row = calls.find(session, _sid())
-            call = calls.lock(session, row.id if row else come_in(session).call_id)
+            row = turns.find(session, _sid())
+            call = calls.lock(
+                session, row.id if row else _begun(session, come_in(session), house.clock())
+            )
             number = _number("turn", NEVER_ASKED)
-            step = calls.step_of(session, call, number)
+            step = turns.step_of(session, call, number)
             effect = step.effect if isinstance(step, Record) else Effect.KEEP
             owed = settling.keep(session, settings, call, number, effect, said, house.clock())
         house.bell.ring(*owed)
@@ -173,7 +180,7 @@ def make_blueprint(house: House) -> Blueprint:
             return scribe.nothing()
         owed: list[int] = []
         with house.db.writing() as session:
-            if (row := calls.find(session, _sid())) is not None:
+            if (row := turns.find(session, _sid())) is not None:
                 owed = calls.end(session, row.id, word, _seconds(), house.clock())
                 settling.hang_up(session, settings, row.id, house.clock())
             elif (token := request.args.get("token")) and (
@@ -206,6 +213,11 @@ def make_blueprint(house: House) -> Blueprint:
     return door
 
 
+def _begun(session: Session, coming: Asked | Planned, now: datetime) -> int:
+    """The call of a recording that overtook its ring."""
+    return (turns.write(session, coming, now) if isinstance(coming, Planned) else coming).call_id
+
+
 def _is_signed(settings: Settings, validators: list[RequestValidator]) -> bool:
     signature = request.headers.get(settings.signature_header)
     if not signature:
@@ -222,13 +234,13 @@ def _is_signed(settings: Settings, validators: list[RequestValidator]) -> bool:
     return any(validator.validate(url, request.form, signature, scheme) for validator in validators)
 
 
-def _heard(session: Session, settings: Settings, now: datetime) -> Heard:
+def _heard(session: Session, settings: Settings) -> Heard:
     """What the caller did, from any of the forms in which the carriers report it."""
     form = request.form
     digits = form.get("Digits", "")
     key, hung_up = ("", True) if digits == "hangup" else (digits[:1], False)
     if "DialCallStatus" in form:
-        return Heard(Way.TAKEN if _was_taken(session, settings, form, now) else Way.UNTAKEN)
+        return Heard(Way.TAKEN if _was_taken(session, settings, form) else Way.UNTAKEN)
     if (said := recordings.reported(form)) is not None:
         return Heard(Way.EMPTY if _is_empty(settings, said) else Way.SPEECH, key, hung_up)
     if "empty" in request.args:
@@ -236,18 +248,15 @@ def _heard(session: Session, settings: Settings, now: datetime) -> Heard:
     return Heard(Way.KEY, key) if key else Heard(Way.SILENCE, hung_up=hung_up)
 
 
-def _was_taken(
-    session: Session, settings: Settings, form: Mapping[str, str], now: datetime
-) -> bool:
+def _was_taken(session: Session, settings: Settings, form: Mapping[str, str]) -> bool:
     """Whether a volunteer spoke with the caller. "completed" after a refused whisper is no answer."""
-    row = calls.find(session, _sid())
+    row = turns.find(session, _sid())
     if row is None or row.taken_by is not None:
         return row is not None
-    picked_up = form["DialCallStatus"] in {"completed", "answered"}
-    if Capability.WHISPER in settings.capabilities or not picked_up:
-        return False
-    settling.take_unasked(session, settings, row.id, now)
-    return True
+    return Capability.WHISPER not in settings.capabilities and form["DialCallStatus"] in {
+        "completed",
+        "answered",
+    }
 
 
 def _is_empty(settings: Settings, said: recordings.Reported) -> bool:

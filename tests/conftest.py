@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import postgres
 import pytest
 from carriers.company import Company
 from flask import Flask
 from ledger_books import DatabaseBooks
+from sqlalchemy import create_engine, make_url, text
 
 from hotline import logs
 from hotline.app import create_app
@@ -73,6 +75,25 @@ def log() -> Iterator[io.StringIO]:
     logs.start(stream=stream)
     yield stream
     logging.getLogger().handlers[:] = before
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """One server for the whole session."""
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres(postgres_url: str) -> Iterator[str]:
+    """A database of its own on the session's server."""
+    server = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text("CREATE DATABASE house"))
+    yield make_url(postgres_url).set(database="house").render_as_string(hide_password=False)
+    with server.connect() as connection:
+        connection.execute(text("DROP DATABASE house WITH (FORCE)"))
+    server.dispose()
 
 
 @pytest.fixture

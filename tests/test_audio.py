@@ -201,3 +201,11 @@ def test_the_original_is_never_altered(tmp_path: Path) -> None:
         path.chmod(0o400)
         audio.read(path, rate_hz=8000, max_seconds=300)
         assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(content).digest()
+
+
+@pytest.mark.parametrize("channels", [2, 6, 9, 16, 40])
+def test_a_file_of_many_legs_is_heard_by_its_first_two(tmp_path: Path, channels: int) -> None:
+    legs = np.zeros((channels, SAID.size))
+    legs[1] = SAID
+    content = sounds.wav(sounds.pcm16(legs), channels=channels)
+    assert heard(tmp_path, content).speech_seconds == pytest.approx(1.3, abs=0.5)

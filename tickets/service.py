@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -32,18 +32,18 @@ NEWS_OF = {Act.FINISH: Event.DONE, Act.ASK_MATERIALS: Event.MATERIALS}
 URGENT_SHORT_CALLS = 3  # of one number within half an hour
 
 
-def open_requests(session: Session, phone: str, limit: int = 2) -> Sequence[Ticket]:
-    """The newest errands of this number that are not finished."""
-    return session.scalars(
-        select(Ticket)
-        .where(is_open_for(phone))
-        .order_by(Ticket.opened_at.desc(), Ticket.id.desc())
-        .limit(limit)
-    ).all()
+# Built once: it is asked at every ring.
+OPEN_REQUESTS = (
+    select(Ticket)
+    .where(Ticket.phone == bindparam("phone"), Ticket.state.in_(OPEN), Ticket.kind == Kind.ERRAND)
+    .order_by(Ticket.opened_at.desc(), Ticket.id.desc())
+    .limit(2)
+)
 
 
-def is_open_for(phone: str) -> ColumnElement[bool]:
-    return (Ticket.phone == phone) & Ticket.state.in_(OPEN) & (Ticket.kind == Kind.ERRAND)
+def open_requests(session: Session, phone: str) -> Sequence[Ticket]:
+    """The newest two errands of this number that are not finished."""
+    return session.scalars(OPEN_REQUESTS, {"phone": phone}).all()
 
 
 def resident_of(session: Session, phone: str | None) -> Resident | None:

@@ -24,6 +24,7 @@ function note(text, whose = "") {
   const line = document.createElement("li");
   line.textContent = text; line.className = whose;
   $("heard").append(line);
+  if (!whose) $("words").textContent = text;
 }
 // Resolves after so many seconds, or at once when `mine.wake` is called (a key, the phone put down).
 const wait = (mine, seconds) => new Promise((done) => {
@@ -69,7 +70,7 @@ async function gather(mine, verb) { // "" is silence
 async function record(mine, verb) { // null: nothing was said
   let sound, seconds, recorder, began, key = "";
   const chunks = [], over = wait(mine, hurry * attr(verb, "maxLength", 180));
-  $("speak").hidden = false; state(words.record);
+  $("speak").hidden = false; $("speak").scrollIntoView({ block: "nearest" }); state(words.record);
   onKey = (pressed) => { if (attr(verb, "finishOnKey", "#").includes(pressed)) { key = pressed; mine.wake(); } };
   onStop = (blob, length) => { sound = blob; seconds = length; state(words.given); note(words.spoke, "own"); };
   $("quiet").onclick = () => mine.wake();
@@ -151,7 +152,7 @@ async function talk(begin) {
     if (!(error instanceof HungUp)) { note(words.broken); console.error(error); }
   }
   if (mine.sid) await ask("ended", { sid: mine.sid, seconds: +since(mine.began) }).catch(console.error);
-  call = null; state(words.ended); buttons();
+  call = null; $("words").textContent = ""; state(words.ended); buttons();
 }
 function buttons() {
   $("dial").disabled = $("caller").disabled = !!call; $("hang").disabled = !call;

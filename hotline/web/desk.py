@@ -1,6 +1,6 @@
 """The desk: today's list, one request, and what may be done with it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,12 +27,12 @@ LISTENED_AGAIN = timedelta(minutes=10)  # one listening, however many pieces the
 TALKED = {"reached": "打通了，说清楚了", "nobody": "没人接，等会再打", "wrong": "号码不对"}
 
 
-@dataclass(frozen=True)
 class Refused(Exception):  # noqa: N818  # no mistake of ours: a sentence to the person
     """What was asked for is not done; the name of the sentence, and what it speaks of."""
 
-    sentence: str
-    facts: dict[str, object] = field(default_factory=dict)
+    def __init__(self, sentence: str, facts: Mapping[str, object] | None = None) -> None:
+        super().__init__(sentence)
+        self.sentence, self.facts = sentence, facts or {}
 
 
 def make_blueprint(runtime: Runtime) -> Blueprint:

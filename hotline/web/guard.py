@@ -17,6 +17,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 SIGNED = "signed"
 OWN_HEADER = "X-Telephone"
+MACHINES = frozenset({"ivr", "twin"})  # blueprints that no browser posts to: no session, no token
 # Who may do what another role may. A committee member reads a volunteer's pages; whether a button
 # is theirs to press is asked at the request itself.
 INCLUDES = {
@@ -108,12 +109,15 @@ def install(app: Flask, csrf: CSRFProtect) -> None:
         mark = _mark(view)
         if not mark:
             abort(403)
-        if mark == SIGNED:
+        if mark == SIGNED or request.blueprint in MACHINES:
             return None
         if roles := getattr(view, "roles", None):
             if not current_user.is_authenticated:
-                where = request.full_path.rstrip("?") if request.method == "GET" else None
-                return redirect(url_for("door.open_door", next=where))
+                if request.method != "GET":
+                    abort(
+                        401
+                    )  # a page, not the door: it shows what was typed, so that it is not lost
+                return redirect(url_for("door.open_door", next=request.full_path.rstrip("?")))
             if not may(current_user.role, *roles):
                 abort(403)
         if not getattr(view, "asks_header", False):
