@@ -1,6 +1,7 @@
 """A company whose post is lost and whose interface stumbles: nobody is forgotten, nobody rung twice."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from books import House
@@ -8,6 +9,7 @@ from carriers.company import ApiFault, Company
 from carriers.door import FlaskDoor
 from carriers.somleng import Somleng
 from carriers.twilio import Twilio
+from conftest import HandClock, open_house, settings_for
 from grammar import PHONES, instant
 
 PHONE = PHONES["认得"]
@@ -130,6 +132,34 @@ def test_a_call_that_never_ends_does_not_ring_a_second_time_meanwhile(
     company.outgoing[-1].answers().hears()
     minutes_pass(line, 20)  # still on the line
     assert len(company.outgoing) == 1
+
+
+@on_a_line()
+def test_one_telephone_does_not_ring_for_two_requests_at_once(
+    company: Company, clock: HandClock, tmp_path: Path
+) -> None:
+    """However many channels the trunk has: the second call would only find it busy."""
+    house = open_house(
+        settings_for(
+            tmp_path,
+            carrier=company.kind,
+            carrier_api_url=company.api_url,
+            carrier_account=company.account,
+            carrier_token=company.token,
+            signing_secrets=(company.secret,),
+            trunk_channels=8,
+        ),
+        clock,
+    )
+    try:
+        company.connect(FlaskDoor(house.app), house.public_url, clock)
+        for matter in ("交水费", "修水管"):
+            house.books.has_open(PHONE, matter)
+            house.books.act("受理")
+        house.books.works()
+        assert [resident.phone for resident in company.outgoing if resident.rings] == [PHONE]
+    finally:
+        house.runtime.close()
 
 
 # The company's interface stumbles
