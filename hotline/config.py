@@ -62,6 +62,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX,
         env_file=SETTINGS_FILE,
         extra="ignore",
+        populate_by_name=True,
         hide_input_in_errors=True,
     )
 
