@@ -66,6 +66,7 @@ def answered(
         "caller": CallerKind.KNOWN.value,
         "phone": attempt.phone,
         "event": attempt.promise.event.value if attempt.promise.event else "",
+        "news_at": attempt.promise.made_at.isoformat(),
         "ticket": ticket.id if ticket else None,
         "machine": machine,
         "volunteers": len(_people_to_ring(session, settings, now)),

@@ -107,6 +107,8 @@ def _ticket_for(
         effect is Effect.KEEP_REPLY or (effect is Effect.KEEP_WITH_REQUEST and about.state in OPEN)
     ):
         return about
+    if call.phone is not None:
+        service.forget_ring_backs(session, call.phone, now)
     return service.open_ticket(
         session, settings, now, kind=Kind.ERRAND, source=Source.MESSAGE, phone=call.phone, by=CALLER, call_id=call.id, test=call.test
     )  # fmt: skip

@@ -7,12 +7,14 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hotline.clock import local
 from hotline.config import Settings
 from ivr import prompts
 from ivr.engine import FACT, Said
 from tickets import service
+from tickets.hours import after_duty_time
 from tickets.models import Recording, Ticket
-from tickets.roster import next_shift, on_duty
+from tickets.roster import duty_times, next_shift, on_duty
 
 Word = Mapping[str, Any]
 
@@ -60,26 +62,39 @@ def fill(
                 prompts.spoken_moment(shift.starts_at, now) if shift else prompts.NEXT_DUTY_UNKNOWN
             )
         case "O01" | "O11" | "O12" | "O14":
-            slots |= _news(session, memory, now)
+            slots |= _news(session, settings, memory, now)
     return {"prompt": prompt, "slots": slots}
 
 
-def _news(session: Session, memory: Mapping[str, Any], now: datetime) -> dict[str, str]:
+def _news(
+    session: Session, settings: Settings, memory: Mapping[str, Any], now: datetime
+) -> dict[str, str]:
     ticket = _about(session, memory)
     if ticket is None:
-        return dict.fromkeys(("day", "time", "who", "materials"), "")
+        return dict.fromkeys(("day", "news_day", "time", "by", "who", "materials"), "")
+    news_at = (
+        datetime.fromisoformat(memory[FACT + "news_at"]) if memory.get(FACT + "news_at") else now
+    )
+    again = after_duty_time(
+        now, timedelta(minutes=settings.contact_within_minutes), duty_times(session, now)
+    )
     return {
         "day": prompts.spoken_day(ticket.opened_at.date(), now.date()),
-        "time": prompts.spoken_moment(_visit_time(session, now), now),
+        "news_day": prompts.spoken_day(local(news_at).date(), now.date()),
+        "time": prompts.spoken_deadline(_visit_time(session, now), now),
+        "by": prompts.spoken_deadline(again, now),
         "who": prompts.spoken_person(ticket.assignee.name) if ticket.assignee else prompts.SOMEBODY,
         "materials": ticket.missing,
     }
 
 
 def _visit_time(session: Session, now: datetime) -> datetime:
-    """When somebody can come: in the shift under way or the next one."""
-    shift = on_duty(session, now) or next_shift(session, now)
-    return max(now, shift.starts_at).replace(minute=0) if shift else now
+    """When somebody can come: on the next half hour of the shift under way, else when the next begins."""
+    shift = on_duty(session, now)
+    if shift is not None and prompts.next_half_hour(now) < shift.ends_at:
+        return now
+    following = next_shift(session, now)
+    return following.starts_at if following else now
 
 
 def _about(session: Session, memory: Mapping[str, Any]) -> Ticket | None:

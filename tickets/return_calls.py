@@ -15,6 +15,7 @@ from tickets.lifecycle import Act, State
 from tickets.models import Event, Promise, PromiseState, ReturnTry, Ticket
 from tickets.returns import PROVEN, Outcome, Rules, Verdict
 
+SHORTLY = timedelta(seconds=20)
 UNDER_WAY = timedelta(minutes=30)  # a try without a result is looked up at the carrier until then
 
 RESULTS = {
@@ -42,7 +43,8 @@ def rules(settings: Settings) -> Rules:
 
 
 def not_before(session: Session, settings: Settings, phone: str, now: datetime) -> datetime:
-    """`now` if this resident may be rung now, else from when: hours, calls a day, the trunk."""
+    """`now` if this resident may be rung now, else from when: hours, calls a day, the trunk, and
+    their own telephone, which can only ring for one thing at a time."""
     earliest = returns.may_ring(now, _rung_today(session, phone, now), rules(settings))
     if earliest > now:
         return earliest
@@ -51,15 +53,17 @@ def not_before(session: Session, settings: Settings, phone: str, now: datetime) 
         .select_from(ReturnTry)
         .where(ReturnTry.placed_at > now - timedelta(minutes=1))
     )
-    under_way = session.scalar(
-        select(func.count())
-        .select_from(ReturnTry)
-        .where(ReturnTry.outcome.is_(None), ReturnTry.placed_at > now - UNDER_WAY)
+    under_way = session.scalars(
+        select(ReturnTry.phone).where(
+            ReturnTry.outcome.is_(None), ReturnTry.placed_at > now - UNDER_WAY
+        )
+    ).all()
+    busy = (
+        phone in under_way
+        or len(under_way) >= max(1, settings.trunk_channels - 1)
+        or (last_minute or 0) >= settings.calls_a_minute
     )
-    busy = (last_minute or 0) >= settings.calls_a_minute or (under_way or 0) >= max(
-        1, settings.trunk_channels - 1
-    )
-    return now + timedelta(seconds=20) if busy else now
+    return now + SHORTLY if busy else now
 
 
 def begin_try(session: Session, promise: Promise, phone: str, now: datetime) -> ReturnTry:

@@ -238,6 +238,17 @@ def owe_ring_back(
     return ticket
 
 
+def forget_ring_backs(session: Session, phone: str, now: datetime) -> None:
+    """Whoever rang again and left words need not be asked what the short call was about."""
+    owed = select(Ticket).where(
+        Ticket.phone == phone,
+        Ticket.kind == Kind.RING_BACK,
+        Ticket.state.in_((State.NEW, State.ASSIGNED)),
+    )
+    for ticket in session.scalars(owed):
+        act(session, ticket, Act.WITHDRAW, SYSTEM, now, why="又打来，留了话")
+
+
 def is_waiting(ticket: Ticket) -> bool:
     """Whether somebody still has to do something for it."""
     return ticket.state in OPEN or ticket.state is State.DONE
