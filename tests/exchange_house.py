@@ -1,10 +1,12 @@
 """An exchange, a small TwiML application and its caller's sounds, for the exchange's tests."""
 
 import asyncio
+import io
 import queue
 import socket
 import threading
 import time
+import wave
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import requests
 from flask import Flask, Response, request
+from softphone import RATE, free_port
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -20,7 +24,6 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from ivr.exchange.audio import tone
 from ivr.exchange.server import Exchange
 from ivr.exchange.settings import ExchangeSettings, Trunk
-from tests.softphone import RATE, free_port
 
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "a-secret-of-the-tests"
@@ -176,6 +179,20 @@ class Running:
             assert time.monotonic() < deadline, "it never came to that"
             time.sleep(0.02)
 
+    def wait_for_recording(self) -> None:
+        """Until a recording has begun: the beep is over and the caller may speak."""
+        folder = self.settings.data_folder / "recordings"
+        self.until(lambda: any(folder.glob("*.?law")))
+
+    def recording(self, sid: str) -> np.ndarray:
+        """A recording as the application fetches it."""
+        url = f"{self.settings.rest_base}/2010-04-01/Accounts/{ACCOUNT}/Recordings/{sid}.wav"
+        answer = requests.get(url, auth=(ACCOUNT, TOKEN), timeout=10)
+        answer.raise_for_status()
+        with wave.open(io.BytesIO(answer.content)) as reader:
+            assert (reader.getframerate(), reader.getnchannels()) == (RATE, 1)
+            return np.frombuffer(reader.readframes(reader.getnframes()), "<i2")
+
     @property
     def sip_port(self) -> int:
         return self.settings.sip_port
@@ -249,9 +266,6 @@ def prompt(seed: int = 1, seconds: float = 2.0) -> np.ndarray:
 
 
 def wav_bytes(samples: np.ndarray) -> bytes:
-    import io
-    import wave
-
     out = io.BytesIO()
     with wave.open(out, "wb") as writer:
         writer.setnchannels(1)

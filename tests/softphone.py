@@ -52,7 +52,13 @@ class Phone:
     """One telephone, rung and talked into. A context manager: leaving it puts it away."""
 
     def __init__(
-        self, folder: Path, *, codec: str = "PCMA", dtmf: str = "rtpevent", answers: bool = False
+        self,
+        folder: Path,
+        *,
+        number: str = "057912345678",
+        codec: str = "PCMA",
+        dtmf: str = "rtpevent",
+        answers: bool = False,
     ) -> None:
         self.folder = folder
         self.folder.mkdir(parents=True)
@@ -75,7 +81,7 @@ class Phone:
         )
         mode = "auto" if answers else "manual"
         (folder / "accounts").write_text(
-            f"<sip:057912345678@127.0.0.1:{self.port};transport=udp>;regint=0;"
+            f"<sip:{number}@127.0.0.1:{self.port};transport=udp>;regint=0;"
             f"audio_codecs={codec}/8000;dtmfmode={dtmf};answermode={mode}\n"
         )
         (folder / "contacts").write_text("")
@@ -171,6 +177,7 @@ class Phone:
         path = self.folder / f"spoken-{time.monotonic_ns()}.wav"
         write_wav(path, np.concatenate([samples, np.zeros(RATE * 300, np.int16)]))
         self._do("ausrc", f"aufile,{path}")
+        time.sleep(len(samples) / RATE + 0.3)  # speaking takes its time
 
     def hangs_up(self) -> None:
         self._do("hangup")
