@@ -8,7 +8,7 @@ from softphone import free_port
 INVITE = """
   <send retrans="500"><![CDATA[
 INVITE sip:hotline@[remote_ip]:[remote_port] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
 From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]t[call_number]
 To: <sip:hotline@[remote_ip]:[remote_port]>
 Call-ID: [call_id]
@@ -35,7 +35,7 @@ a=ptime:20
 ANSWERED = """  <recv response="200" rtd="true" rrs="true"/>
   <send><![CDATA[
 ACK [next_url] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
 From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]t[call_number]
 To: <sip:hotline@[remote_ip]:[remote_port]>[peer_tag_param]
 Call-ID: [call_id]
@@ -52,7 +52,7 @@ KEY = """  <nop><action><exec play_dtmf="{key}"/></action></nop>
 
 INFO = """  <send retrans="500"><![CDATA[
 INFO [next_url] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
 From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]t[call_number]
 To: <sip:hotline@[remote_ip]:[remote_port]>[peer_tag_param]
 Call-ID: [call_id]
@@ -78,7 +78,7 @@ PAUSE = """  <pause milliseconds="{pause}"/>
 CANCEL = """  <recv response="180"/>
   <send retrans="500"><![CDATA[
 CANCEL sip:hotline@[remote_ip]:[remote_port] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch-3]
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch-3];rport
 From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]t[call_number]
 To: <sip:hotline@[remote_ip]:[remote_port]>
 Call-ID: [call_id]
@@ -91,7 +91,7 @@ Content-Length: 0
   <recv response="487"/>
   <send><![CDATA[
 ACK sip:hotline@[remote_ip]:[remote_port] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch-6]
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch-6];rport
 From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]t[call_number]
 To: <sip:hotline@[remote_ip]:[remote_port]>[peer_tag_param]
 Call-ID: [call_id]
@@ -105,7 +105,7 @@ Content-Length: 0
 REFUSED = """  <recv response="{code}"/>
   <send><![CDATA[
 ACK sip:hotline@[remote_ip]:[remote_port] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch-4]
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch-4];rport
 From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]t[call_number]
 To: <sip:hotline@[remote_ip]:[remote_port]>[peer_tag_param]
 Call-ID: [call_id]
@@ -118,7 +118,7 @@ Content-Length: 0
 
 BYE = """  <send retrans="500"><![CDATA[
 BYE [next_url] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
 From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]t[call_number]
 To: <sip:hotline@[remote_ip]:[remote_port]>[peer_tag_param]
 Call-ID: [call_id]
