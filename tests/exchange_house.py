@@ -99,7 +99,9 @@ class TwimlApp:
         self._server = make_server(
             "127.0.0.1", self.port, self._app, threaded=True, request_handler=_Quiet
         )
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -248,7 +250,7 @@ def house(folder: Path) -> Iterator[House]:
     finally:
         for running in whole.started:
             running.stop()
-        app.stop()
+        whole.app.stop()
 
 
 def prompt(seed: int = 1, seconds: float = 2.0) -> np.ndarray:

@@ -321,8 +321,12 @@ def _check(message: SipMessage) -> None:
     if isinstance(message, SipRequest):
         if message.cseq.method != message.method:
             raise ValueError("CSeq names another method")
-        if _response_destination(_answer_for(message, 100, "")) is None:
+        way_back = _response_destination(_answer_for(message, 100, ""))
+        # Checked here and not left to the socket: asyncio closes one for ever that was once
+        # asked to send to a port beyond 65535.
+        if way_back is None or not 0 < way_back[1] < 65536:
             raise ValueError("no way back")
+        ip_address(way_back[0])
 
 
 def _answer_for(request: SipRequest, code: int, reason: str) -> SipResponse:

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from aiortp.clock import MediaClock
@@ -402,9 +402,11 @@ class SipEngine:
 def _where(sdp: SdpMessage) -> tuple[tuple[str, int], int]:
     """Address of the sound and payload type of the keys (0: none); raises ValueError."""
     place, audio = sdp.rtp_address, sdp.audio
-    if place is None or audio is None or not 0 < place[1] < 65536 or audio.proto != "RTP/AVP":
+    if place is None or audio is None or audio.proto != "RTP/AVP":
         raise ValueError("no plain audio in the SDP")
-    ip_network(place[0])  # an address, no name to look up
+    # An address and no name to look up; the port above it is RTCP's.
+    if ip_address(place[0]).version != 4 or not 0 < place[1] < 65535:
+        raise ValueError("no place for the sound in the SDP")
     events = [
         codec.payload_type
         for codec in audio.codecs
