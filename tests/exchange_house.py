@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import requests
@@ -246,10 +247,14 @@ def house(folder: Path) -> Iterator[House]:
     app.start()
     whole = House(app, default_settings(folder, app))
     try:
-        yield whole
+        # Telephones of the tests are often put away before the exchange is.
+        with mock.patch("ivr.exchange.sip.FAREWELL_SECONDS", 0.1):
+            try:
+                yield whole
+            finally:
+                for running in whole.started:
+                    running.stop()
     finally:
-        for running in whole.started:
-            running.stop()
         whole.app.stop()
 
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -260,7 +260,13 @@ class Interpreter:
     async def _dial(self, verb: twiml.Dial) -> Go | None:
         if not verb.answer_on_bridge:
             await self._pick_up()
-        result = await self._house.dial(self._call, verb)
+        numbers = tuple(
+            replace(number, whisper_url=self._resolve(number.whisper_url))
+            if number.whisper_url
+            else number
+            for number in verb.numbers
+        )
+        result = await self._house.dial(self._call, replace(verb, numbers=numbers))
         if not verb.action:
             return None
         url = self._resolve(verb.action)

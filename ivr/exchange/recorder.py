@@ -8,7 +8,7 @@ from pathlib import Path
 from ivr.exchange import g711
 from ivr.exchange.leg import TakeLimits
 
-TAIL_SECONDS = 2.0  # kept in memory, so that a packet out of order finds its place
+TAIL_SECONDS = 1.0  # kept in memory, so that a packet out of order finds its place
 ASTRAY_SECONDS = 3.0  # a time stamp so far off the clock starts the count anew
 FLOOR_LOWEST_DBOV, FLOOR_HIGHEST_DBOV = -69.0, -40.0
 OVER_FLOOR_DB = 9.0  # speech stands so far above the line's noise
@@ -74,7 +74,7 @@ class Recorder:
             self._zero = (timestamp - at) & 0xFFFFFFFF
         start = at - self._written
         if start < 0:
-            return  # two seconds late
+            return  # a second late
         self._fill_to(start)
         self._tail[start : start + len(payload)] = payload
         if self._ear.hears(payload, self._law):
