@@ -40,7 +40,11 @@ class Ari:
     async def start(self) -> None:
         """Connect; raises AriError when Asterisk is not there or the secret is wrong."""
         self._session = aiohttp.ClientSession(
-            auth=aiohttp.BasicAuth(self._settings.username, self._settings.password),
+            headers={
+                "Authorization": aiohttp.encode_basic_auth(
+                    self._settings.username, self._settings.password
+                )
+            },
             timeout=aiohttp.ClientTimeout(total=COMMAND_SECONDS),
             connector=aiohttp.TCPConnector(limit=0),
         )

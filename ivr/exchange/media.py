@@ -211,6 +211,14 @@ class Media(RTPSession):
             self.send_audio(payload or g711.SILENCE[self.law], self._timestamp)
         self._timestamp = (self._timestamp + g711.FRAME) & 0xFFFFFFFF
 
+    @property
+    def next_timestamp(self) -> int:
+        return self._timestamp
+
+    def _send_bye(self) -> None:
+        if self._remote_addr is not None and self._remote_addr[1]:  # 0: never answered
+            super()._send_bye()
+
     def take_from_other(self, payload: bytes, law: int) -> None:
         self._from_other.append(g711.convert(payload, law, self.law))
 
@@ -254,6 +262,7 @@ async def open_media(
     peers: tuple[Network, ...],
 ) -> Media:
     """Bind a port pair; raises NoPortError."""
+    # A port that somebody takes in this very moment shows as an OSError and stays put aside.
     media = await Media.create(
         local_addr=(host, 0),
         remote_addr=remote,
