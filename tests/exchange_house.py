@@ -154,7 +154,7 @@ class Running:
             await self.exchange.start()
         except BaseException as error:
             self._ready.put(error)
-            raise
+            return
         self._ready.put(None)
         await self._enough.wait()
         await self.exchange.stop()

@@ -70,22 +70,27 @@ class Exchange:
         self.gate.live = lambda: max(self.engine.live, len(self.board.calls))
 
     async def start(self) -> None:
-        await self.web.start()
-        await recover(self.store, self.reports, self.settings, self._clock())
-        await self.reports.start()
-        if self.settings.apology:
-            await self.speaker.say(self.settings.apology)  # ready before it is needed
-        await self.rest.start()
-        await self.engine.start()
+        """Open every door; when one does not open, the others are shut again."""
+        async with contextlib.AsyncExitStack() as opened:
+            opened.callback(self.store.close)
+            await self.web.start()
+            opened.push_async_callback(self.web.stop)
+            await recover(self.store, self.reports, self.settings, self._clock())
+            await self.reports.start()
+            opened.push_async_callback(self.reports.stop)
+            if self.settings.apology:
+                await self.speaker.say(self.settings.apology)  # ready before it is needed
+            await self.rest.start()
+            opened.push_async_callback(self.rest.stop)
+            await self.engine.start()
+            opened.push_async_callback(self.engine.stop)
+            self._opened = opened.pop_all()
         log.info("the exchange is open: %s, REST %s", self.settings.engine, self.settings.rest_base)
 
     async def stop(self) -> None:
+        """End the calls, report them, shut every door."""
         await self.board.stop()
-        await self.engine.stop()
-        await self.rest.stop()
-        await self.reports.stop()
-        await self.web.stop()
-        self.store.close()
+        await self._opened.aclose()
 
 
 async def serve(settings: ExchangeSettings, is_known: IsKnown | None = None) -> None:
