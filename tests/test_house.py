@@ -180,6 +180,7 @@ def test_nobody_else_reads_the_environment() -> None:
         path
         for room in ("hotline", "ivr", "asr", "tickets", "worker")
         for path in (ROOT / room).rglob("*.py")
+        if path.parent != ROOT / "asr" / "model"  # the workshop that made the model is no service
     ]
     readers = {
         path.relative_to(ROOT).as_posix()
