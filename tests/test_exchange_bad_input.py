@@ -139,15 +139,17 @@ def test_sound_from_a_stranger_is_left_out(home: House) -> None:
         assert caller.invite() == 200
         exchange.wait_for_recording()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            began = time.monotonic()
             for at in range(0, len(mine), 160):
+                time.sleep(max(0.0, began + at / 8000 - time.monotonic()))  # a phone's pace
                 _rtp(caller.rtp, caller.far_rtp, at, mine[at : at + 160], 1)
                 _rtp(stranger, caller.far_rtp, at, theirs[at : at + 160], 2)
-                time.sleep(0.02)
         assert caller.bye() == 200
         kept = home.app.wait_for("/kept")
     recording = exchange.recording(kept.form["RecordingSid"])
-    assert find(mine, recording)[0] >= 0.9
-    assert find(theirs, recording)[0] < 0.2
+    middle = slice(2000, 10000)  # the first and last frames depend on when the recording began
+    assert find(mine[middle], recording)[0] >= 0.9
+    assert find(theirs[middle], recording)[0] < 0.2
 
 
 def test_keys_whose_end_is_lost_and_broken_ones(home: House) -> None:
