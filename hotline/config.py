@@ -62,6 +62,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX,
         env_file=SETTINGS_FILE,
         extra="ignore",
+        populate_by_name=True,
         hide_input_in_errors=True,
     )
 
@@ -273,6 +274,9 @@ class Settings(BaseSettings):
             if start >= end:
                 raise ValueError("hours must be written like 08:30-11:30, the earlier time first")
         return value
+
+    def __repr__(self) -> str:
+        return "Settings()"  # tokens and numbers would stand in every traceback
 
     @field_validator("public_url", "carrier_api_url")
     @classmethod

@@ -89,6 +89,8 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._gate is not None:
+            self._gate.close()
 
 
 class WriterGate:
@@ -120,6 +122,10 @@ class WriterGate:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
         finally:
             self._lock.release()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 def _sqlite_engine(url: str, synchronous: str) -> Engine:

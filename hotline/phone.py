@@ -87,7 +87,7 @@ def read_caller(raw: str, *, country: str = "CN", area: str = "579") -> CallerId
     digits = re.sub(r"\D", "", text)
     if any(word in text for word in WITHHELD_WORDS):
         return HIDDEN
-    if not digits.strip("0") or digits in WITHHELD_DIGITS:
+    if not text or (digits and not digits.strip("0")) or digits in WITHHELD_DIGITS:
         return HIDDEN
     try:
         return CallerId(CallerKind.KNOWN, Phone.parse(text, country=country, area=area))

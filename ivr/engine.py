@@ -25,6 +25,7 @@ class Effect(StrEnum):
     SO_SO = "so_so"
     NOT_SATISFIED = "not_satisfied"
     MACHINE = "machine"
+    TAKEN = "taken"  # a volunteer spoke with the caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Menu:
     repeats: str = ""  # this key hears it again, at most three times
     replays: str = ""  # this key plays the caller's own recording, then asks again
     effects: Mapping[str, Effect] = field(default_factory=dict)  # by key
+    informs: bool = False  # who hears this has what he rang for, and may hang up
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ def steps_from(step: Step) -> Iterator[str]:
 
 def _after_menu(flow: Flow, step: Menu, place: Place, heard: Heard) -> Turn:
     key = heard.key[:1] if heard.way is Way.KEY and heard.key[:1].isdigit() else ""  # R5
-    pause = (Said(sound="second"),) if key else ()  # R9
+    pause = _pause_after(heard)
     done = (step.effects[key],) if key in step.effects else ()
     if key in step.keys:
         return _arrive(flow, step.keys[key], _fresh(place), pause, done)
@@ -226,14 +228,15 @@ def _after_record(flow: Flow, step: Record, place: Place, heard: Heard) -> Turn:
         if _count(kept, "kept") >= MAX_RECORDINGS and "closing" in flow:
             leads = "closing"
         return _arrive(flow, leads, _fresh(kept), _pause_after(heard), (step.effect,))
-    if heard.key in step.keys:
-        return _arrive(flow, step.keys[heard.key], _fresh(place), _pause_after(heard), ())
-    return _arrive(flow, step.empty, _counted(_fresh(place), "empty"), _pause_after(heard), ())
+    emptied = _counted(_fresh(place), "empty")
+    asks = heard.key in step.keys and _count(emptied, "empty") == 1  # twice is a stuck key
+    leads = step.keys[heard.key] if asks else step.empty
+    return _arrive(flow, leads, emptied, _pause_after(heard), ())
 
 
 def _after_find(flow: Flow, step: Find, place: Place, heard: Heard) -> Turn:
     if heard.way is Way.TAKEN:
-        return _arrive(flow, step.answered, _fresh(place), (), ())
+        return _arrive(flow, step.answered, _fresh(place), (), (Effect.TAKEN,))
     tried = _counted(place, "rung")
     if _count(tried, "rung") < int(fact(place, "volunteers") or 0):
         return Turn(replace(tried, turn=place.turn + 1), ())

@@ -19,8 +19,8 @@ INBOUND: Flow = _flow(
 
     # how it goes with the last request
     Fork("progress", by="open_requests", to={"2": "progress_two"}, otherwise="progress_one"),
-    Menu("progress_one", ("I04:1", "I05"), keys={"1": "add_to_request", "0": "person"}, repeats="2", silence="thanks", wrong="speak_freely", patient=WRONG_ONLY),
-    Menu("progress_two", ("I04:1", "I04:2", "I05"), keys={"1": "add_to_request", "0": "person"}, repeats="2", silence="thanks", wrong="speak_freely", patient=WRONG_ONLY),
+    Menu("progress_one", ("I04:1", "I05"), keys={"1": "add_to_request", "0": "person"}, repeats="2", silence="thanks", wrong="speak_freely", patient=WRONG_ONLY, informs=True),
+    Menu("progress_two", ("I04:1", "I04:2", "I05"), keys={"1": "add_to_request", "0": "person"}, repeats="2", silence="thanks", wrong="speak_freely", patient=WRONG_ONLY, informs=True),
     Record("add_to_request", ("I10", "beep"), then="kept", empty="nothing_to_add", effect=Effect.KEEP_WITH_REQUEST, keys={"0": "person"}),
     Fork("nothing_to_add", by="empty", to={"1": "add_to_request_once_more"}, otherwise="ring_back"),
     Record("add_to_request_once_more", ("I22", "beep"), then="kept", empty="nothing_to_add", effect=Effect.KEEP_WITH_REQUEST, keys={"0": "person"}),

@@ -33,7 +33,9 @@ class Call(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     caller_kind: Mapped[str] = mapped_column(String(10))  # hotline.phone.CallerKind
     phone: Mapped[str | None] = mapped_column(String(16), default=None)
-    try_id: Mapped[int | None] = mapped_column(ForeignKey("return_tries.id"), default=None)
+    try_id: Mapped[int | None] = mapped_column(
+        ForeignKey("return_tries.id", use_alter=True), default=None
+    )
     about_ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), default=None)
     taken_by: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
     status: Mapped[str] = mapped_column(String(20), default=CallStatus.UNDER_WAY)

@@ -26,11 +26,10 @@ SHEET: Mapping[str, str] = {
     "I32": "{line}来电。接听请按1。",
     "I40": "这里是{line}，通话会录音。现在下班了，您先说，{next_duty}我们打给您。有急病，请打120。",
     "I50": "对不起，电话出了点毛病。请过十分钟再打，或者打{committee_phone}。",
-    "I51": "请稍等。",
     # going out
     "O01": "您好，这里是{line}，给您回电话。您{day}打来说的事，有消息了。",
     "O11": "您的事，我们收到了。{time}，{who}来帮您办。",
-    "O12": "今天{who}到您家来过了，事情还在办。{time}之前，再打电话给您。",
+    "O12": "{news_day}{who}到您家来过了，事情还在办。{by}之前，再打电话给您。",
     "O13": "您要办的事，已经办好了。",
     "O14": "您的事，还缺一样东西，{materials}。请准备好，{time}我们来拿，不用您跑。",
     "O20": "听清楚了，请按1。再听一遍，请按2。要说话给我们听，请按3。",
@@ -54,6 +53,9 @@ PROGRESS = {
     "waiting": "还差一样东西，我们会打给您说",
     "done": "已经办好了",
 }
+
+NEXT_DUTY_UNKNOWN = "上班以后"
+SOMEBODY = "志愿者"
 
 DIGITS = str.maketrans("0123456789", "零幺二三四五六七八九")
 NUMERALS = "零一二三四五六七八九"
@@ -124,8 +126,13 @@ def spoken_moment(at: datetime, now: datetime) -> str:
 
 def spoken_deadline(at: datetime, now: datetime) -> str:
     """A promise's time, rounded up to the half hour so that it is never said too early."""
-    late = timedelta(minutes=-at.minute % 30 or (30 if at.second or at.microsecond else 0))
-    return spoken_moment((at + late).replace(second=0, microsecond=0), now)
+    return spoken_moment(next_half_hour(at), now)
+
+
+def next_half_hour(at: datetime) -> datetime:
+    """This instant, if it is a full or a half hour, else the next that is."""
+    whole = at.replace(minute=at.minute // 30 * 30, second=0, microsecond=0)
+    return at if whole == at else whole + timedelta(minutes=30)
 
 
 def spoken_duration(minutes: int) -> str:

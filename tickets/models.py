@@ -218,6 +218,7 @@ class Recording(Base):
     ticket_id: Mapped[int | None] = mapped_column(
         ForeignKey("tickets.id"), default=None, index=True
     )
+    turn: Mapped[int | None] = mapped_column(default=None)  # the question it answers
     superseded: Mapped[bool] = mapped_column(default=False)  # the caller said it again
     reply: Mapped[bool] = mapped_column(default=False)  # spoken in a return call
     claimed_seconds: Mapped[float | None] = mapped_column(default=None)  # by the carrier's word

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from tickets.hours import Interval
@@ -12,21 +12,32 @@ from tickets.models import Role, Shift, Volunteer
 HORIZON = timedelta(days=14)  # how far ahead a deadline in duty time may lie
 
 
+# Built once: they are asked at every ring.
+ON_DUTY = (
+    select(Shift)
+    .where(Shift.starts_at <= bindparam("at"), Shift.ends_at > bindparam("at"))
+    .order_by(Shift.starts_at.desc(), Shift.id.desc())
+    .limit(1)
+)
+NEXT_SHIFT = (
+    select(Shift)
+    .where(Shift.starts_at > bindparam("at"))
+    .order_by(Shift.starts_at, Shift.id)
+    .limit(1)
+)
+LEADS = (
+    select(Volunteer).where(Volunteer.role == Role.LEAD, Volunteer.active).order_by(Volunteer.id)
+)
+
+
 def on_duty(session: Session, at: datetime) -> Shift | None:
     """The shift at this instant. Where two overlap, the one that began later: it was put over the other."""
-    return session.scalar(
-        select(Shift)
-        .where(Shift.starts_at <= at, Shift.ends_at > at)
-        .order_by(Shift.starts_at.desc(), Shift.id.desc())
-        .limit(1)
-    )
+    return session.scalar(ON_DUTY, {"at": at})
 
 
 def next_shift(session: Session, at: datetime) -> Shift | None:
     """The first shift that begins after this instant."""
-    return session.scalar(
-        select(Shift).where(Shift.starts_at > at).order_by(Shift.starts_at, Shift.id).limit(1)
-    )
+    return session.scalar(NEXT_SHIFT, {"at": at})
 
 
 def people_to_ring(session: Session, at: datetime) -> Sequence[Volunteer]:
@@ -34,7 +45,7 @@ def people_to_ring(session: Session, at: datetime) -> Sequence[Volunteer]:
     shift = on_duty(session, at)
     if shift is None:
         return ()
-    leads = session.scalars(select(Volunteer).where(Volunteer.role == Role.LEAD, Volunteer.active))
+    leads = session.scalars(LEADS)
     asked = {person.id: person for person in (shift.volunteer, shift.substitute, *leads) if person}
     return [person for person in asked.values() if person.phone and person.active]
 

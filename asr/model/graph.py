@@ -1,0 +1,146 @@
+"""The graph half of the model: words, their sounds, and which word follows which. Standard library alone."""
+
+from collections import Counter
+from itertools import islice, pairwise
+from math import log
+from pathlib import Path
+
+from asr.model.openfst import Fst
+from asr.model.phones import SILENCE, phones, transitions
+from asr.model.sentences import draw_sentences
+from asr.model.words import FILLER, FINALS, INITIALS, read_words, sounds
+
+# Costs were chosen on sentences of another seed than those that measure the model.
+SILENCE_COST = 0.7
+FILLER_COST = (
+    5.5  # of each syllable of a word outside the list; less flags more words, also right ones
+)
+FILLER_SHARE = 0.01  # of all words
+SENTENCES = 60_000
+SEED = 11
+SELDOM = 2  # a pair of words drawn less often is left to the single words
+DISCOUNT = 0.5
+OPEN_SHARE = (
+    0.1  # of what may follow any word: any other word, for no grammar foresees how people talk
+)
+FLAT_SHARE = 0.2  # of single words: spread evenly over the list
+
+_START, _END = "<s>", "</s>"
+
+
+def graph_files() -> dict[str, bytes]:
+    """Every file of the model's `graph/` folder; the same bytes for the same word list and grammar."""
+    ids = {word: number for number, word in enumerate(["<eps>", *read_words(), FILLER])}
+    boundaries = [f"{phone} {place}\n" for phone, (_, place) in phones().items()]
+    return {
+        "words.txt": "".join(f"{word} {number}\n" for word, number in ids.items()).encode(),
+        "phones/word_boundary.int": "".join(boundaries).encode(),
+        "disambig_tid.int": b"",  # nothing to disambiguate, but libvosk wants the file
+        "HCLr.fst": lexicon(ids).to_bytes(),
+        "Gr.fst": language(ids).to_bytes(),
+    }
+
+
+def write_graph(folder: Path) -> None:
+    """Writes `graph_files()` below the folder."""
+    for name, data in graph_files().items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def lexicon(ids: dict[str, int]) -> Fst:
+    """Transitions to words: a loop over all words, silence and the filler.
+
+    An arc that enters a state of a sound comes before the loop that stays in it (Kaldi's "reorder"). Every frame costs
+    one arc, entering or staying, so arcs inside a word cost nothing.
+    """
+    fst = Fst()
+    loop = fst.state()
+    fst.ends[loop] = 0.0
+    _path(fst, loop, [(SILENCE, "nonword")], 0, SILENCE_COST, loop)
+    for word, syllables in read_words().items():
+        units = sounds(syllables)
+        places = (
+            ["begin", *["internal"] * (len(units) - 2), "end"] if len(units) > 1 else ["singleton"]
+        )
+        _path(fst, loop, list(zip(units, places, strict=True)), ids[word], 0.0, loop)
+    _add_filler(fst, loop, ids[FILLER])
+    return fst
+
+
+def _path(
+    fst: Fst, source: int, sounds: list[tuple[str, str]], word: int, cost: float, target: int
+) -> None:
+    """The sounds in a row; the word and the cost stand on the first arc."""
+    here = source
+    for unit, place in sounds:
+        for transition in transitions()[unit, place]:
+            there = fst.state()
+            fst.arc(here, transition.enter, word, cost, there)
+            fst.arc(there, transition.stay, 0, 0.0, there)
+            here, word, cost = there, 0, 0.0
+    fst.arc(here, 0, 0, 0.0, target)
+
+
+def _add_filler(fst: Fst, loop: int, word: int) -> None:
+    """Any syllables at all, each at a cost."""
+    begin, after_initial, after_final = fst.state(), fst.state(), fst.state()
+    fst.arc(loop, 0, word, 0.0, begin)
+    for unit in INITIALS:
+        _path(fst, begin, [(unit, "begin")], 0, FILLER_COST, after_initial)
+        _path(fst, after_final, [(unit, "internal")], 0, FILLER_COST, after_initial)
+    for unit in FINALS:
+        _path(fst, begin, [(unit, "begin")], 0, FILLER_COST, after_final)
+        _path(fst, after_initial, [(unit, "internal")], 0, 0.0, after_final)
+        _path(fst, after_initial, [(unit, "end")], 0, 0.0, loop)
+
+
+def language(ids: dict[str, int]) -> Fst:
+    """Words in pairs, learnt from drawn sentences; a pair unseen goes through the state of any word."""
+    pairs: dict[str, Counter[str]] = {word: Counter() for word in [_START, *read_words()]}
+    for sentence in islice(draw_sentences(SEED), SENTENCES):
+        for before, after in pairwise([_START, *sentence, _END]):
+            pairs[before][after] += 1
+    # a single word counts for the words it followed, not for its own number: else digits would fill every gap
+    singles = Counter(after for afters in pairs.values() for after in afters)
+    total = singles.total()
+    vocabulary = [*read_words(), _END]
+    chance = {
+        word: (1 - FILLER_SHARE)
+        * ((1 - FLAT_SHARE) * singles[word] / total + FLAT_SHARE / len(vocabulary))
+        for word in vocabulary
+    }
+    chance[FILLER] = FILLER_SHARE
+    fst = Fst()
+    states = {word: fst.state() for word in [_START, *read_words()]}
+    anywhere = fst.state()
+    states[FILLER] = anywhere
+    for word, probability in chance.items():
+        _follow(fst, anywhere, word, probability, ids, states)
+    for before, afters in pairs.items():
+        here = states[before]
+        often = {after: count for after, count in sorted(afters.items()) if count >= SELDOM}
+        heard = max(afters.total(), 1)
+        seen = 0.0
+        for after, count in often.items():
+            probability = (1 - OPEN_SHARE) * (count - DISCOUNT) / heard
+            seen += probability
+            _follow(fst, here, after, probability, ids, states)
+        unseen = 1 - sum(chance[after] for after in often)
+        fst.arc(here, 0, 0, _cost((1 - seen) / unseen), anywhere)
+    return fst
+
+
+def _follow(
+    fst: Fst, here: int, word: str, probability: float, ids: dict[str, int], states: dict[str, int]
+) -> None:
+    if word == _END:
+        fst.ends[here] = _cost(probability)
+    else:
+        fst.arc(here, ids[word], ids[word], _cost(probability), states[word])
+
+
+def _cost(probability: float) -> float:
+    """Rounded, so that the last bit of a logarithm cannot differ between machines."""
+    return round(-log(probability), 4)

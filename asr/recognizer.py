@@ -1,0 +1,156 @@
+"""The recogniser behind a small protocol, so that the house can be tried without it or with another one."""
+
+import json
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from asr import isolation, transcript
+from asr.audio import Sound
+from asr.transcript import Transcript, Word
+
+BLOCK_SECONDS = (
+    0.2  # long enough to be cheap, short enough that a stream's end-points fall as on a live call
+)
+KALDI_RATE_HZ = 16_000  # what Kaldi takes where conf/mfcc.conf names no --sample-frequency
+DEMO_MARK = "DEMO_MODEL"  # a file beside the model that says: heard one synthesiser only
+
+TRIAL_WALL_SECONDS = 180.0  # the 1.3 GB model from a slow disk
+TRIAL_MEMORY_BYTES = 12 * 1024**3  # mapped, not touched; a broken file asks for far more at once
+
+
+class Recognizer(Protocol):
+    """Turns a sound into a transcript; never raises for what is in it, but may die or hang (see `asr.booth`)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def demo(self) -> bool: ...
+    @property
+    def rate_hz(self) -> int: ...
+    def transcribe(self, sound: Sound) -> Transcript: ...
+
+
+class Fault(StrEnum):
+    """What is wrong with a model folder."""
+
+    MISSING = "there is no such folder"
+    INCOMPLETE = "files are missing from it"
+    REFUSED = "vosk cannot make a recogniser of it"
+    DEADLY = "loading it ends or hangs the process"
+    NO_VOSK = "the vosk library does not start here"
+
+
+class ModelUnusable(Exception):  # noqa: N818 - named for what went wrong
+    """No recogniser can be made of a folder: which one, why, and what is known more exactly."""
+
+    def __init__(self, folder: Path, fault: Fault, detail: str = "") -> None:
+        super().__init__(f"Speech model {folder}: {fault}{f' ({detail})' if detail else ''}.")
+        self.folder, self.fault, self.detail = folder, fault, detail
+
+
+def load(folder: Path) -> Recognizer:
+    """Load a model of Vosk's format and make one recogniser of it; raise ModelUnusable with what is wrong.
+
+    A broken model can abort the process, so a child tries it first; the files are then in the page cache.
+    """
+    missing = missing_files(folder)
+    if not folder.is_dir():
+        raise ModelUnusable(folder, Fault.MISSING)
+    if missing:
+        raise ModelUnusable(folder, Fault.INCOMPLETE, ", ".join(missing))
+    trial = isolation.apart(
+        lambda send: send(_refusal(folder)),
+        max_wall_seconds=TRIAL_WALL_SECONDS,
+        max_memory_bytes=TRIAL_MEMORY_BYTES,
+    )
+    if trial.death is not None:
+        raise ModelUnusable(folder, Fault.DEADLY, trial.death)
+    if trial.lines[0]:
+        raise ModelUnusable(folder, Fault(trial.lines[0]))
+    return VoskRecognizer(folder)
+
+
+def missing_files(folder: Path) -> list[str]:
+    """Name what a Vosk model needs and this folder lacks; the old flat layout is accepted too."""
+    if (folder / "final.mdl").is_file():
+        wanted = [["mfcc.conf"], ["HCLG.fst", "HCLr.fst"], ["words.txt"]]
+    else:
+        wanted = [["am/final.mdl"], ["conf/mfcc.conf", "conf/fbank.conf"], ["conf/model.conf"]]
+        wanted += [["graph/HCLG.fst", "graph/HCLr.fst"], ["graph/words.txt"]]
+        if not (folder / "graph/HCLG.fst").is_file():
+            wanted += [["graph/Gr.fst"], ["graph/disambig_tid.int"]]
+    return [
+        " / ".join(names)
+        for names in wanted
+        if not any((folder / name).is_file() for name in names)
+    ]
+
+
+def sample_rate_hz(folder: Path) -> int:
+    """Read the rate that the model's features are made at; the official small model refuses any other."""
+    for name in ("conf/mfcc.conf", "conf/fbank.conf", "mfcc.conf"):
+        if (folder / name).is_file():
+            text = (folder / name).read_text(errors="replace")
+            if found := re.search(r"^\s*--sample-frequency=(\d+)", text, re.MULTILINE):
+                return int(found[1])
+    return KALDI_RATE_HZ
+
+
+class VoskRecognizer:
+    """A Vosk model held in memory; each sound gets a Kaldi recogniser of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        import vosk  # here: it loads 30 MB of libraries, and the house also runs without a model
+
+        vosk.SetLogLevel(-1)
+        self.name = folder.resolve().name
+        self.demo = (folder / DEMO_MARK).exists()
+        self.rate_hz = sample_rate_hz(folder)
+        self._vosk = vosk
+        self._model = vosk.Model(str(folder))
+        # Heard once here, so that what Kaldi builds at first use is shared by the children and not built in each.
+        second = np.zeros(self.rate_hz, dtype=np.int16)
+        self.transcribe(Sound(second, self.rate_hz, seconds=1.0, speech_seconds=0.0))
+
+    def transcribe(self, sound: Sound) -> Transcript:
+        """Listen in blocks; every segment that an end-point closes is collected, and what is left at the end."""
+        words = [word for result in self._results(sound) for word in _words(result)]
+        return transcript.heard(
+            words, seconds=sound.seconds, speech_seconds=sound.speech_seconds, model=self.name
+        )
+
+    def _results(self, sound: Sound) -> Iterator[dict[str, Any]]:
+        kaldi = self._vosk.KaldiRecognizer(self._model, float(sound.rate_hz))
+        kaldi.SetWords(True)
+        pcm = sound.samples.tobytes()
+        block = int(BLOCK_SECONDS * sound.rate_hz) * sound.samples.itemsize
+        for start in range(0, len(pcm), block):
+            if kaldi.AcceptWaveform(pcm[start : start + block]):
+                yield json.loads(kaldi.Result())
+        yield json.loads(kaldi.FinalResult())
+
+
+def _words(result: dict[str, Any]) -> Iterator[Word]:
+    for word in result.get("result", ()):
+        yield Word(word["word"], word["start"], word["end"], min(max(word["conf"], 0.0), 1.0))
+
+
+def _refusal(folder: Path) -> str:
+    """Try a model out, in a child: the fault found, or nothing."""
+    try:
+        import vosk
+    except (ImportError, OSError):
+        return Fault.NO_VOSK
+    try:
+        vosk.SetLogLevel(-1)
+        kaldi = vosk.KaldiRecognizer(vosk.Model(str(folder)), float(sample_rate_hz(folder)))
+        kaldi.AcceptWaveform(bytes(6400))
+        kaldi.FinalResult()
+    except Exception:  # noqa: BLE001 - vosk raises the bare Exception for every refusal
+        return Fault.REFUSED
+    return ""
