@@ -152,7 +152,7 @@ class Running:
         try:
             self.exchange = Exchange(self.settings, **self._more)
             await self.exchange.start()
-        except BaseException as error:  # noqa: BLE001  # raised again in the test's thread
+        except BaseException as error:  # raised again in the test's thread
             self._ready.put(error)
             return
         self._ready.put(None)
