@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 MOST_DOCUMENTS = 1000  # a call that asks for ever is in a circle
 MOST_IN_A_CIRCLE = 20  # documents without one sound or pause between them
 QUICK_SECONDS = 0.2
+WRITING_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +157,14 @@ class Interpreter:
     async def _pick_up(self) -> None:
         await self._leg.answer()
         if self._call.row.status == CallStatus.RINGING:
-            # Told and written down beside the call: the caller is not kept waiting for the disk.
             self._call.row.status = CallStatus.IN_PROGRESS.value
             self._call.row.answered_at = stamp(self._house.clock())
-            self._call.soon(self._call.become(CallStatus.IN_PROGRESS))
+            self._call.soon(self._write_down())
+
+    async def _write_down(self) -> None:
+        """Keep the answered call, a moment later: twenty that ring at once are answered first."""
+        await asyncio.sleep(WRITING_SECONDS)
+        await self._house.store.save(self._call.row)
 
     async def _reject(self, verb: twiml.Reject) -> End:
         await self._leg.refuse(Refusal.BUSY if verb.busy else Refusal.REJECTED)

@@ -88,7 +88,6 @@ class Switchboard:
         call.task = asyncio.create_task(self._incoming(call, leg))
 
     async def _incoming(self, call: Call, leg: Leg) -> None:
-        call.soon(self._store.save(call.row))
         try:
             await self._converse(call, leg, self._settings.voice_url, "POST", "")
         finally:

@@ -56,7 +56,7 @@ class Caller:
         self._rtp.close()
 
     def _sip_in(self, at: float, data: bytes) -> None:
-        text = data.decode()
+        text = data.decode(errors="replace")  # RTCP of a neighbour, if the ports fall so
         if text.startswith("SIP/2.0"):
             self.answers.put_nowait((at, text))
 
