@@ -249,11 +249,6 @@ def forget_ring_backs(session: Session, phone: str, now: datetime) -> None:
         act(session, ticket, Act.WITHDRAW, SYSTEM, now, why="又打来，留了话")
 
 
-def is_waiting(ticket: Ticket) -> bool:
-    """Whether somebody still has to do something for it."""
-    return ticket.state in OPEN or ticket.state is State.DONE
-
-
 def _next_sequence(session: Session, now: datetime) -> int:
     """The day's next number; simultaneous requests queue at the day's row."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
