@@ -13,7 +13,7 @@ from ivr import engine, slots
 from ivr.engine import Heard, Place
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus
-from ivr.turns import Asked, Planned, find, newest, repeat, step
+from ivr.turns import Asked, Planned, find, newest, repeat, step, where_it_stands
 from tickets import roster, service
 from tickets.models import Duty, Promise, PromiseState, ReturnTry, Ticket
 
@@ -38,14 +38,14 @@ def ring(
         return repeat(session, call, 1)
     phone = caller.phone.e164 if caller.phone else None
     known = caller.kind is CallerKind.KNOWN
-    requests = service.open_requests(session, phone) if phone else ()
-    on_duty = roster.on_duty(session, now) is not None
+    requests = service.open_request_ids(session, phone) if phone else ()
+    on_duty = roster.is_on_duty(session, now)
     facts = {
         "caller": caller.kind.value,
         "phone": phone,
         "situation": "closed" if not on_duty else "open_request" if known and requests else "fresh",
         "open_requests": len(requests),
-        "ticket": requests[0].id if requests else None,
+        "ticket": requests[0] if requests else None,
         "volunteers": len(_people_to_ring(session, settings, now)) if on_duty else 0,
     }
     row = {"flow": "inbound", "caller_kind": caller.kind.value, "phone": phone, "test": test}
@@ -85,18 +85,18 @@ def hear(
 
     Raises UnknownCallError. A number that was never asked is taken as the newest question's.
     """
-    call = find(session, sid)
-    if call is None:
+    stands = where_it_stands(session, sid)
+    if stands is None:
         raise UnknownCallError(sid)
-    stands = newest(session, call.id)
     if number < stands.number:
-        return repeat(session, call, number + 1)
+        return repeat(session, stands, number + 1)
     if number > stands.number:
-        return repeat(session, call, stands.number)
-    turn = engine.advance(FLOWS[call.flow], Place(stands.step, stands.number, stands.memory), heard)
+        return repeat(session, stands, stands.number)
+    flow = FLOWS[stands.flow]
+    turn = engine.advance(flow, Place(stands.step, stands.number, stands.memory), heard)
     said = f"{heard.way}:{heard.key}" if heard.key else heard.way.value
-    words = _words(session, settings, turn, call.id, now)
-    return Planned(sid, call.flow, turn, words, said, call_id=call.id)
+    words = _words(session, settings, turn, stands.id, now)
+    return Planned(sid, stands.flow, turn, words, said, call_id=stands.id)
 
 
 def lock(session: Session, call_id: int) -> Call:

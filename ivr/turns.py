@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Row, Table, bindparam, insert, select
+from sqlalchemy import Executable, Row, Table, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
@@ -34,6 +34,13 @@ NEWEST = (
     .limit(1)
 )
 ONE = select(TURNS).where(TURNS.c.call_id == bindparam("call"), TURNS.c.number == bindparam("turn"))
+WHERE_IT_STANDS = (
+    select(CALLS.c.id, CALLS.c.flow, TURNS.c.number, TURNS.c.step, TURNS.c.memory)
+    .join(TURNS, TURNS.c.call_id == CALLS.c.id)
+    .where(CALLS.c.carrier_sid == bindparam("sid"))
+    .order_by(TURNS.c.number.desc())
+    .limit(1)
+)
 ADD_PROMISE = insert(PROMISES)
 ADD_CALL = {
     "sqlite": sqlite.insert(CALLS)
@@ -78,12 +85,17 @@ class Planned:
 
 def find(session: Session, sid: str) -> Row[Any] | None:
     """The call with the carrier's identifier."""
-    return session.execute(FIND_CALL, {"sid": sid}).one_or_none()
+    return _run(session, FIND_CALL, {"sid": sid}).one_or_none()
+
+
+def where_it_stands(session: Session, sid: str) -> Row[Any] | None:
+    """id and flow of the call, number, step and memory of its newest turn."""
+    return _run(session, WHERE_IT_STANDS, {"sid": sid}).one_or_none()
 
 
 def newest(session: Session, call_id: int) -> Row[Any]:
     """Where the call stands."""
-    return session.execute(NEWEST, {"call": call_id}).one()
+    return _run(session, NEWEST, {"call": call_id}).one()
 
 
 def step(flow: str, name: str) -> Waiting:
@@ -94,13 +106,13 @@ def step(flow: str, name: str) -> Waiting:
 
 def step_of(session: Session, call: Row[Any] | Call, number: int) -> Waiting | None:
     """The step that asked question `number`."""
-    row = session.execute(ONE, {"call": call.id, "turn": number}).one_or_none()
+    row = _run(session, ONE, {"call": call.id, "turn": number}).one_or_none()
     return step(call.flow, row.step) if row else None
 
 
 def repeat(session: Session, call: Row[Any], number: int) -> Asked:
     """A question as it was asked before; nothing follows from it again."""
-    row = session.execute(ONE, {"call": call.id, "turn": number}).one()
+    row = _run(session, ONE, {"call": call.id, "turn": number}).one()
     return Asked(call.id, row.number, step(call.flow, row.step), row.says, row.memory)
 
 
@@ -118,8 +130,8 @@ def write(session: Session, planned: Planned, now: datetime) -> Asked:
             "call_id": call_id, "number": place.turn, "step": place.step, "says": planned.says,
             "memory": dict(place.memory), "heard": planned.heard, "at": now,
         }  # fmt: skip
-        added = session.execute(ADD_TURN[_dialect(session)], row)
-        if cast(CursorResult[Any], added).rowcount:
+        added = _run(session, ADD_TURN[_dialect(session)], row)
+        if added.rowcount:
             return Asked(
                 call_id,
                 place.turn,
@@ -136,19 +148,26 @@ def write(session: Session, planned: Planned, now: datetime) -> Asked:
 def _add_call(session: Session, sid: str, row: Mapping[str, Any], now: datetime) -> int | None:
     """Add a call and the promise to settle it; None if it is there already."""
     usual = {"try_id": None, "about_ticket_id": None, "status": CallStatus.UNDER_WAY.value}
-    added: int | None = session.execute(
-        ADD_CALL[_dialect(session)], {**usual, **row, "carrier_sid": sid, "started_at": now}
+    added: int | None = _run(
+        session,
+        ADD_CALL[_dialect(session)],
+        {**usual, **row, "carrier_sid": sid, "started_at": now},
     ).scalar_one_or_none()
     if added is not None:
         promise = {
             "duty": Duty.SETTLE_CALL, "made_at": now, "due_at": now + SETTLE_AFTER, "call_id": added,
             "state": PromiseState.OPEN, "attempts": 0, "result": "",
         }  # fmt: skip
-        session.execute(ADD_PROMISE, promise)
+        _run(session, ADD_PROMISE, promise)
         if row.get("try_id"):
             attempt = session.get_one(ReturnTry, row["try_id"])
             attempt.carrier_sid = attempt.carrier_sid or sid
     return added
+
+
+def _run(session: Session, statement: Executable, values: Mapping[str, Any]) -> CursorResult[Any]:
+    """Straight to the connection of the session's transaction: these statements know no ORM."""
+    return session.connection().execute(statement, values)
 
 
 def _dialect(session: Session) -> str:

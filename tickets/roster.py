@@ -19,6 +19,11 @@ ON_DUTY = (
     .order_by(Shift.starts_at.desc(), Shift.id.desc())
     .limit(1)
 )
+IS_ON_DUTY = (
+    select(Shift.id)
+    .where(Shift.starts_at <= bindparam("at"), Shift.ends_at > bindparam("at"))
+    .limit(1)
+)
 NEXT_SHIFT = (
     select(Shift)
     .where(Shift.starts_at > bindparam("at"))
@@ -33,6 +38,11 @@ LEADS = (
 def on_duty(session: Session, at: datetime) -> Shift | None:
     """The shift at this instant. Where two overlap, the one that began later: it was put over the other."""
     return session.scalar(ON_DUTY, {"at": at})
+
+
+def is_on_duty(session: Session, at: datetime) -> bool:
+    """Whether anybody is; asked at every ring, so it loads nobody."""
+    return session.connection().execute(IS_ON_DUTY, {"at": at}).first() is not None
 
 
 def next_shift(session: Session, at: datetime) -> Shift | None:
