@@ -182,10 +182,10 @@ class Phone:
     def hangs_up(self) -> None:
         self._do("hangup")
 
-    def heard(self) -> np.ndarray:
-        """All that came out of the earpiece so far; whole only after the call."""
-        files = sorted(self.sounds.glob("dump-*-dec.wav"))
-        return read_wav(files[-1]) if files else np.zeros(0, np.int16)
+    def heard(self, call: int = 1) -> np.ndarray:
+        """All that came out of the earpiece in its first, second … call; whole only after it."""
+        files = sorted(self.sounds.glob("dump-*-dec.wav"), key=lambda file: file.stat().st_ctime_ns)
+        return read_wav(files[call - 1]) if len(files) >= call else np.zeros(0, np.int16)
 
 
 def free_port(*, pair: bool = False) -> int:
