@@ -98,12 +98,12 @@ def _add_filler(fst: Fst, loop: int, word: int) -> None:
 
 def language(ids: dict[str, int]) -> Fst:
     """Words in pairs, learnt from drawn sentences; a pair unseen goes through the state of any word."""
-    singles: Counter[str] = Counter()
     pairs: dict[str, Counter[str]] = {word: Counter() for word in [_START, *read_words()]}
     for sentence in islice(draw_sentences(SEED), SENTENCES):
-        singles.update([*sentence, _END])
         for before, after in pairwise([_START, *sentence, _END]):
             pairs[before][after] += 1
+    # a single word counts for the words it followed, not for its own number: else digits would fill every gap
+    singles = Counter(after for afters in pairs.values() for after in afters)
     total = singles.total()
     vocabulary = [*read_words(), _END]
     chance = {

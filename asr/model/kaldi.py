@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from asr.model.features import DIMENSIONS
 from asr.model.phones import PDFS, pdfs, phones, triples
-from asr.model.weights import SPLICES, Weights
+from asr.model.weights import CONTEXT, SPLICES, Weights
 
 _STAY = 0.5  # Kaldi wants some probability; decoding takes the graph's
 
@@ -131,11 +131,9 @@ def _network(weights: Weights) -> bytes:
             out.double(0.0)
         out.tokens(f"</{kind}>")
     out.tokens("</Nnet3>", "<LeftContext>")
-    # libvosk works the context out of the network itself
-    context = sum(max(splice) for splice in SPLICES)
-    out.integer(context)
+    out.integer(CONTEXT)
     out.tokens("<RightContext>")
-    out.integer(context)
+    out.integer(CONTEXT)
     out.tokens("<Priors>")
     out.vector(weights.priors)
     return out.getvalue()

@@ -1,6 +1,8 @@
 """What the network learns from: sentences, words and syllables said by espeak-ng over a telephone line."""
 
+import os
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
@@ -20,7 +22,9 @@ from asr.model.words import read_words
 # Random syllables teach sounds apart from words, so that the word list can grow without new training.
 SENTENCE_SHARE, WORDS_SHARE = 0.45, 0.30
 TONE_SHARE = 0.4  # lessons with a call-progress tone before or after; it is silence to the network
-EMPTY_SHARE = 0.02  # lessons of noise and tones alone
+EMPTY_SHARE = 0.04  # lessons of noise and tones alone, from digital silence to full scale
+SLOW_SHARE = 0.2  # lessons said one syllable at a time
+CLEAN_SHARE = 0.1  # lines that carry digital silence between words
 _SENTENCES_KNOWN = 20_000
 _SYLLABLES = Path(__file__).with_name("syllables.txt")
 
@@ -35,8 +39,11 @@ class Lesson:
 
 def make_lessons(seed: int, count: int, processes: int = 2) -> Iterable[Lesson]:
     """The same lessons for the same seed and espeak-ng. Uses every process given."""
-    with get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap(_make_lesson, ((seed, index) for index in range(count)), chunksize=50)
+    # the processes are the threads: BLAS must not start its own in each
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    # multiprocessing's own Pool waits for ever for a process that crashed
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        yield from pool.map(_make_lesson, ((seed, index) for index in range(count)), chunksize=50)
 
 
 def _make_lesson(number: tuple[int, int]) -> Lesson:
@@ -50,12 +57,11 @@ def _make_lesson(number: tuple[int, int]) -> Lesson:
 
 def _lesson(rng: np.random.Generator) -> Lesson:
     line = _draw_line(rng)
-    rate = (
-        RATE * rng.integers(39, 52) / 16
-    )  # 0.88 to 1.16 of espeak.RATE: a longer or shorter throat; quick ratios
+    # 0.88 to 1.16 of espeak.RATE, as of a longer or shorter throat; sixteenths are quick to resample
+    rate = RATE * rng.integers(39, 52) / 16
     if rng.random() < EMPTY_SHARE:
         speech = espeak.Speech(np.zeros(0, np.float32), [(0, SILENCE)])
-        line = replace(line, level_db=-90.0)
+        line = replace(line, noise_db=rng.choice([-120.0, rng.uniform(-70, -8)]))
     else:
         speech = _synthesiser().say(_draw_words(rng), _draw_manner(rng))
     before, after = rng.uniform(0.05, 0.8, 2)
@@ -96,19 +102,17 @@ def _draw_words(rng: np.random.Generator) -> list[tuple[str, ...]]:
     elif kind < SENTENCE_SHARE + WORDS_SHARE:
         chosen = [words[index] for index in rng.integers(len(words), size=rng.integers(3, 9))]
     else:
-        chosen = [
-            tuple(
-                f"{_syllables()[rng.integers(len(_syllables()))]}{rng.integers(1, 5)}"
-                for _ in range(length)
-            )
-            for length in rng.integers(1, 4, size=rng.integers(2, 7))
-        ]
-    if rng.random() < 0.2:  # one syllable at a time, as to the hard of hearing
+        lengths = rng.integers(1, 4, size=rng.integers(2, 7))
+        chosen = [tuple(_draw_syllable(rng) for _ in range(length)) for length in lengths]
+    if rng.random() < SLOW_SHARE:
         chosen = [(syllable,) for word in chosen for syllable in word]
     comma = rng.uniform(0, 0.25)
-    return list(
-        chain.from_iterable((word, ()) if rng.random() < comma else (word,) for word in chosen)
-    )
+    paused = ((word, ()) if rng.random() < comma else (word,) for word in chosen)
+    return list(chain.from_iterable(paused))
+
+
+def _draw_syllable(rng: np.random.Generator) -> str:
+    return f"{_syllables()[rng.integers(len(_syllables()))]}{rng.integers(1, 5)}"
 
 
 def _draw_manner(rng: np.random.Generator) -> espeak.Manner:
@@ -128,7 +132,7 @@ def _draw_line(rng: np.random.Generator) -> Line:
         high_hz=rng.uniform(3000, 3900),
         tilt_db=rng.uniform(-9, 9),
         level_db=level,
-        noise_db=level - rng.uniform(8, 45),
+        noise_db=-120.0 if rng.random() < CLEAN_SHARE else level - rng.uniform(8, 45),
         noise_colour=rng.uniform(0, 2),
         echo_seconds=rng.uniform(0.003, 0.04),
         echo_strength=rng.choice([0.0, 0.2, 0.4]),
@@ -140,9 +144,8 @@ def _draw_line(rng: np.random.Generator) -> Line:
 def _draw_tone(line: Line, rng: np.random.Generator) -> Sound:
     kind = str(rng.choice(["ring", "busy", "congestion", "dial", "beep"]))
     tone = call_progress(kind, rng.uniform(0.3, 2.5))
-    return carry(
-        tone, RATE * rng.integers(30, 35) / 32, replace(line, level_db=rng.uniform(-40, -10)), rng
-    )
+    rate = RATE * rng.integers(30, 35) / 32  # exchanges are not exact
+    return carry(tone, rate, replace(line, level_db=rng.uniform(-40, -10)), rng)
 
 
 @cache

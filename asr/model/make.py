@@ -36,8 +36,8 @@ CONF = {
     ),
 }
 MARKER = "A demonstration and test model: it has heard one speech synthesiser and no person. Do not serve callers with it.\n"
-LESSONS, LESSON_SEED = 16_000, 1
-HIDDEN, EPOCHS = 156, 7
+LESSONS, LESSON_SEED = 12_000, 1
+HIDDEN, EPOCHS = 156, 5
 
 
 def make_model() -> None:
@@ -46,11 +46,13 @@ def make_model() -> None:
     from asr.model.kaldi import write_final_mdl
     from asr.model.lessons import make_lessons
     from asr.model.network import Course, train
+    from asr.model.samples import write_samples
 
     weights = train(make_lessons(LESSON_SEED, LESSONS), Course(HIDDEN, EPOCHS))
     write_final_mdl(MODEL / "am" / "final.mdl", weights)
     write_settings(MODEL)
     write_graph(MODEL / "graph")
+    write_samples()
 
 
 def write_settings(folder: Path) -> None:

@@ -61,9 +61,8 @@ def train(lessons: Iterable[Lesson], course: Course) -> Weights:
             print(f"step {step + 1} of {steps}: {right / seen:.2%} of frames right", flush=True)
             right = seen = 0.0
     counts = torch.bincount(pdfs.long(), minlength=PDFS).double() + 1
-    return _fold(
-        model.eval(), mean.numpy(), spread.numpy(), (counts / counts.sum()).float().numpy()
-    )
+    priors = (counts / counts.sum()).float().numpy()
+    return _fold(model.eval(), mean.numpy(), spread.numpy(), priors)
 
 
 def _layers(hidden: int) -> nn.Sequential:

@@ -5,18 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-SUBSAMPLING = (
-    3  # frames an output stands for; libvosk counts time in steps of 30 ms whatever is configured
-)
-CONTEXT = 11  # frames the network sees before and after
-SPLICES = (
-    (-1, 0, 1),
-    (-1, 0, 1),
-    (-3, 0, 3),
-    (-3, 0, 3),
-    (-3, 0, 3),
-    (0,),
-)  # frame offsets of each layer
+SUBSAMPLING = 3  # frames to an output: libvosk counts time in 30 ms whatever is configured
+# the frames each layer takes together, counted from its own
+SPLICES = ((-1, 0, 1), (-1, 0, 1), (-3, 0, 3), (-3, 0, 3), (-3, 0, 3), (0,))
+CONTEXT = sum(max(splice) for splice in SPLICES)  # frames the network sees before and after
 
 
 @dataclass(frozen=True)

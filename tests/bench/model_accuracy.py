@@ -6,6 +6,7 @@ The sound takes another way than in training: the espeak-ng command, FFmpeg's re
 import json
 import re
 import subprocess
+import time
 import wave
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import numpy.typing as npt
 import vosk
 
 from asr.model.espeak import HELD_OUT_VARIANTS, VOICE
-from asr.model.line import code
+from asr.model.line import Line, call_progress, carry, code, noise
 from asr.model.make import MODEL
 from asr.model.sentences import draw_sentences
 from asr.model.words import FILLER, read_words
@@ -37,14 +38,17 @@ Pcm = npt.NDArray[np.int16]
 
 @dataclass(frozen=True)
 class Said:
-    """What was said (without spaces) and what was heard."""
+    """What was said (without spaces) and heard, and how long both took."""
 
     text: str
     heard: str
+    seconds: float
+    cpu_seconds: float
 
 
 def run() -> list[tuple[str, str]]:
     """Figures of the model on the held-out set, named."""
+    vosk.SetLogLevel(-1)
     model = vosk.Model(str(MODEL))
     rng = np.random.default_rng(_SEED)
     family = list(islice(draw_sentences(_SEED, held_out=True), _FAMILY))
@@ -64,21 +68,26 @@ def run() -> list[tuple[str, str]]:
     flagged = sum(FILLER in said.heard for said in foreign)
     known = [*unseen, *by_hand]
     false = sum(FILLER in said.heard for said in known)
+    wordless = [recognise(model, sound) for sound in _wordless(rng)]
+    spoken = sum(map(bool, wordless))
+    speed = sum(said.cpu_seconds for said in known) / sum(said.seconds for said in known)
     return [
         ("model: CER, sentence family (synthetic only)", _rate(unseen)),
         ("model: CER, sentences by hand (synthetic only)", _rate(by_hand)),
-        (
-            "model: foreign words flagged (synthetic only)",
-            f"{flagged / len(foreign):.1%} ({flagged}/{len(foreign)})",
-        ),
-        ("model: false flags (synthetic only)", f"{false / len(known):.1%} ({false}/{len(known)})"),
+        ("model: foreign words flagged (synthetic only)", _share(flagged, len(foreign))),
+        ("model: false flags (synthetic only)", _share(false, len(known))),
+        ("model: words heard in silence, noise and tones", _share(spoken, len(wordless))),
+        ("model: CPU seconds a second of speech", f"{speed:.4f}"),
     ]
 
 
 def hear(model: vosk.Model, words: list[str], variant: str, rng: np.random.Generator) -> Said:
     """The words said by espeak-ng over a line, and what the model makes of them."""
     text = "".join(word.partition("=")[0] for word in words)
-    return Said(text, recognise(model, say(words, variant, rng)))
+    pcm = say(words, variant, rng)
+    start = time.process_time()
+    heard = recognise(model, pcm)
+    return Said(text, heard, len(pcm) / RATE, time.process_time() - start)
 
 
 def recognise(model: vosk.Model, pcm: Pcm) -> str:
@@ -153,6 +162,20 @@ def _pull(graph: av.filter.Graph) -> Iterator[av.AudioFrame]:
             return
         assert isinstance(frame, av.AudioFrame)
         yield frame
+
+
+def _wordless(rng: np.random.Generator) -> Iterator[Pcm]:
+    """Ten seconds each of silence, noise and what an exchange says."""
+    yield np.zeros(10 * RATE, np.int16)
+    for level_db in (-70, -50, -40, -30, -20, -10):
+        yield noise(10 * RATE, level_db, rng.uniform(0, 2), rng).astype(np.int16)
+        for tone in ("ring", "busy", "congestion", "dial", "beep"):
+            line = Line(level_db=level_db, noise_db=level_db - 30)
+            yield carry(call_progress(tone, 10.0), RATE, line, rng).astype(np.int16)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%} ({part}/{whole})"
 
 
 def _rate(heard: Iterable[Said]) -> str:
