@@ -15,6 +15,7 @@ MOST_GAIN_DB = 50.0  # peaks of −50 dBFS are still words; beyond that 16-bit s
 TAIL_SECONDS = 0.3  # kept after the last word, so that its last sound is whole
 
 FRAME_SECONDS = 0.02
+FRAMES_AT_ONCE = 64  # 1.3 s: what is computed in between stays in the processor's cache
 VOICE_BAND_HZ = (250.0, 3400.0)  # above mains hum, below the line's edge
 FLOOR_PERCENTILE = 10  # a tenth of any message is breath or pause
 ABOVE_FLOOR_DB = 8.0
@@ -46,48 +47,64 @@ def clean(legs: Samples, rate_hz: int) -> Cleaned:
     """
     if not legs.size:
         return Cleaned(np.zeros(0, dtype=np.int16), 0.0)
-    legs = legs - legs.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
-    heard = [(leg, speech_frames(leg, rate_hz)) for leg in legs]
     frame = _frame_samples(rate_hz)
-    leg, speech = max(heard, key=lambda each: _speech_energy(each[0], each[1], frame))
+    centred = [leg - leg.mean(dtype=np.float64).astype(np.float32) for leg in legs]
+    heard = [(leg, speech_frames(leg, rate_hz), _frame_power(leg, frame)) for leg in centred]
+    # The energy of its speech decides, not its own: a hum or a tone may be louder and says nothing.
+    leg, speech, power = max(
+        heard, key=lambda each: (float(each[2][each[1]].sum()), float(each[2].sum()))
+    )
     if not speech.any():
-        return Cleaned(_int16(leg), 0.0)
+        return Cleaned(_int16(leg, 1.0), 0.0)
     end = (int(np.flatnonzero(speech)[-1]) + 1) * frame + int(TAIL_SECONDS * rate_hz)
-    gain = 10 ** (min(TARGET_DBOV - _speech_dbov(leg, speech, frame), MOST_GAIN_DB) / 20)
-    return Cleaned(_int16(leg[:end] * np.float32(gain)), float(speech.sum()) * FRAME_SECONDS)
+    level_dbov = 10 * float(np.log10(power[speech].mean() + 1e-12))
+    gain = 10 ** (min(TARGET_DBOV - level_dbov, MOST_GAIN_DB) / 20)
+    return Cleaned(_int16(leg[:end], gain), float(speech.sum()) * FRAME_SECONDS)
 
 
 def speech_frames(leg: Samples, rate_hz: int) -> NDArray[np.bool_]:
     """Say for each 20 ms whether someone speaks. When in doubt, someone does: a person will listen."""
     frame = _frame_samples(rate_hz)
     count = leg.size // frame
-    if count == 0:
-        return np.zeros(0, dtype=bool)
-    power = (
-        np.abs(np.fft.rfft(leg[: count * frame].reshape(count, frame) * _window(frame), axis=1))
-        ** 2
+    level, flatness, peak, pure = (
+        np.empty(count),
+        np.empty(count),
+        np.empty(count, np.intp),
+        np.empty(count, bool),
     )
-    hertz = np.fft.rfftfreq(frame, 1 / rate_hz)
-    power = power[:, (hertz >= VOICE_BAND_HZ[0]) & (hertz <= VOICE_BAND_HZ[1])]
-    total = power.sum(axis=1) + 1e-20
-    level = 10 * np.log10(total * 2 / (frame * float((_window(frame) ** 2).sum())))
-
-    audible = level[level > QUIETEST_DBOV]
-    if not audible.size:
+    for at in range(0, count, FRAMES_AT_ONCE):
+        now = slice(at, min(at + FRAMES_AT_ONCE, count))
+        power = _power(leg[now.start * frame : now.stop * frame].reshape(-1, frame), rate_hz)
+        total = power.sum(axis=1)
+        level[now] = 10 * np.log10(total)
+        flatness[now] = np.exp(np.log(power).mean(axis=1)) / total * power.shape[1]
+        peak[now] = power.argmax(axis=1)
+        padded = np.pad(power, ((0, 0), (1, 1)))
+        rows = np.arange(len(power))
+        pure[now] = sum(padded[rows, peak[now] + step] for step in (0, 1, 2)) > TONE_SHARE * total
+    if not (level > QUIETEST_DBOV).any():
         return np.zeros(count, dtype=bool)
+
     floor = max(float(np.percentile(level, FLOOR_PERCENTILE)), QUIETEST_DBOV)
-    flatness = np.exp(np.log(power + 1e-20).mean(axis=1)) / (total / power.shape[1])
     loud = (level > floor + ABOVE_FLOOR_DB) & (flatness < NOISE_FLATNESS)
     voiced = (level > VOICED_DBOV) & (flatness < VOICED_FLATNESS)
-    return _held((loud | voiced) & ~_tone(power, total), SPEECH_FRAMES)
+    return _held((loud | voiced) & ~_tone(peak, pure), SPEECH_FRAMES)
 
 
-def _tone(power: NDArray[np.floating], total: NDArray[np.floating]) -> NDArray[np.bool_]:
+def _power(frames: Samples, rate_hz: int) -> Samples:
+    """Give the power of each frame (row) in each step of the voice band; a row adds up to its mean square."""
+    window = np.hanning(frames.shape[1]).astype(np.float32)
+    hertz = np.fft.rfftfreq(frames.shape[1], 1 / rate_hz)
+    band = slice(*np.searchsorted(hertz, VOICE_BAND_HZ))
+    spectrum = np.fft.rfft(frames * window, axis=1)[:, band]
+    power = np.square(spectrum.real, dtype=np.float32) + np.square(spectrum.imag, dtype=np.float32)
+    power *= np.float32(2 / (frames.shape[1] * float((window**2).sum())))
+    power += np.float32(1e-20)  # so that silence has a logarithm
+    return power
+
+
+def _tone(peak: NDArray[np.intp], pure: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Find frames of a call-progress tone (in China 450 Hz, GB/T 3380): one frequency, held."""
-    peak = power.argmax(axis=1)
-    rows = np.arange(len(peak))
-    beside = sum(power[rows, np.clip(peak + step, 0, power.shape[1] - 1)] for step in (-1, 0, 1))
-    pure = beside > TONE_SHARE * total
     hold = round(TONE_HOLD_SECONDS / FRAME_SECONDS)
     tone = np.zeros(len(peak), dtype=bool)
     for each in np.unique(peak[pure]):
@@ -107,31 +124,17 @@ def _held(flags: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
     return kept
 
 
-def _speech_energy(leg: Samples, speech: NDArray[np.bool_], frame: int) -> tuple[float, float]:
-    """Weigh a leg by the energy of its speech: a hum or a tone may be louder and says nothing."""
-    power = _frame_power(leg, frame)
-    return float(power[speech].sum()), float(power.sum())
-
-
-def _speech_dbov(leg: Samples, speech: NDArray[np.bool_], frame: int) -> float:
-    return 10 * float(np.log10(_frame_power(leg, frame)[speech].mean() + 1e-12))
-
-
-def _frame_power(leg: Samples, frame: int) -> NDArray[np.floating]:
-    count = leg.size // frame
-    square: NDArray[np.floating] = np.square(leg[: count * frame].reshape(count, frame)).mean(
-        axis=1
-    )
-    return square
+def _frame_power(leg: Samples, frame: int) -> Samples:
+    frames = leg[: leg.size // frame * frame].reshape(-1, frame)
+    power: Samples = np.einsum("ij,ij->i", frames, frames) / np.float32(frame)
+    return power
 
 
 def _frame_samples(rate_hz: int) -> int:
     return round(FRAME_SECONDS * rate_hz)
 
 
-def _window(frame: int) -> NDArray[np.float32]:
-    return np.hanning(frame).astype(np.float32)
-
-
-def _int16(leg: Samples) -> NDArray[np.int16]:
-    return np.clip(np.rint(leg * 32767), -32768, 32767).astype(np.int16)
+def _int16(leg: Samples, gain: float) -> NDArray[np.int16]:
+    scaled = leg * np.float32(gain * 32767)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, -32768, 32767, out=scaled).astype(np.int16)

@@ -1,0 +1,245 @@
+"""What a message is about: a transcript, noise and all, against the words of the matters.
+
+Phrases are looked for by sound, anywhere in the text, with a few syllables changed, dropped or put in. What was found for
+a matter adds up; a stretch of text counts once. The result is a suggestion and never a decision: below the threshold
+there is none.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr import pinyin
+from asr.particulars import Place, find_phones, find_place, find_times
+from asr.transcript import UNHEARD
+
+__all__ = [
+    "Matter",
+    "Place",
+    "Suggestion",
+    "find_phones",
+    "find_place",
+    "find_times",
+    "suggest",
+    "sure",
+]
+
+GAP = "…"  # in a phrase: its parts may stand a few syllables apart
+MOST_GAP = 6  # syllables: 配一点我老伴的药
+
+# Words that are in every request say little about it: such a character counts less, heard or not.
+COMMON = frozenset(
+    "我你他她它的了要不没有一下个这那是在去来到把给让帮请想能会可以就都也还很太怎么什吗呢吧啊上里人家好些点"
+)
+COMMON_WEIGHT = 0.4
+
+# What a phrase may cost and still be heard: in two syllables chance is close by.
+TOLERANCE = (
+    (1, 2, 3, 4, 5, 6),
+    (0.1, 0.31, 0.78, 1.15, 1.5, 1.8),
+)  # by length, between them in proportion
+HOMOPHONE = 0.08  # written otherwise, spoken alike
+HOMOPHONE_ALONE = 0.25  # a part of one character: every 要 sounds like the 药 in 拿…药
+DROPPED, PUT_IN = 0.75, 0.7  # a syllable that the recogniser missed, and one that it added
+WORN = 0.6  # of a phrase's weight is gone at the edge of its tolerance
+GAP_PRICE = 0.03  # a syllable between two parts: of two readings the tighter is meant
+OUTDONE = (
+    0.6  # of a phrase's weight is gone where another matter's phrase fits the same stretch better
+)
+
+ONE_PHRASE = 2.5  # syllables of evidence at which a suggestion reaches 0.63
+LEAST_SCORE = 0.46
+MOST_REASONS = 5
+# For saying something in the call itself: so sure, and so far ahead of the next.
+SURE_SCORE, SURE_LEAD = 0.7, 0.15
+
+
+@dataclass(frozen=True)
+class Matter:
+    """Something that the line helps with, and the words by which people ask for it."""
+
+    code: str
+    name: str
+    words: tuple[str, ...]
+    urgent: bool = False
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A matter that a text may be about, from 0 to 1, and the words that spoke for it, strongest first."""
+
+    code: str
+    score: float
+    because: tuple[str, ...]
+    urgent: bool = False
+
+
+def suggest(text: str, matters: Sequence[Matter]) -> list[Suggestion]:
+    """Rank the matters that a text may be about, emergencies first; none when nothing is likely."""
+    heard = pinyin.spell(text.replace(UNHEARD, " "))
+    if not heard.characters:
+        return []
+    found = [finding for group in _groups(tuple(matters)) for finding in group.findings(heard)]
+    suggestions = [
+        _suggestion(matter, found) for matter in dict.fromkeys(finding.matter for finding in found)
+    ]
+    likely = [each for each in suggestions if each.score >= LEAST_SCORE]
+    return sorted(likely, key=lambda each: (not each.urgent, -each.score))
+
+
+def sure(suggestions: Sequence[Suggestion]) -> Suggestion | None:
+    """Give the suggestion that may be acted on in the call: clear, alone, and no emergency (those want a person)."""
+    if not suggestions or suggestions[0].urgent or suggestions[0].score < SURE_SCORE:
+        return None
+    if len(suggestions) > 1 and suggestions[0].score - suggestions[1].score < SURE_LEAD:
+        return None
+    return suggestions[0]
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """A phrase found in a text, from character `start` up to `end`, and what it says for its matter."""
+
+    matter: Matter
+    phrase: str
+    weight: float
+    start: int
+    end: int
+
+    def shared(self, other: "_Finding") -> float:
+        """Say what part of this stretch the other one covers."""
+        return max(0, min(self.end, other.end) - max(self.start, other.start)) / (
+            self.end - self.start
+        )
+
+
+def _suggestion(matter: Matter, found: list[_Finding]) -> Suggestion:
+    rivals = [finding for finding in found if finding.matter is not matter]
+    taken: set[int] = set()
+    evidence, because = 0.0, []
+    for finding in sorted(
+        (each for each in found if each.matter is matter), key=lambda each: -each.weight
+    ):
+        span = set(range(finding.start, finding.end))
+        new = len(span - taken) / len(span)
+        if new > 0:
+            outdone = max(
+                (finding.shared(each) for each in rivals if each.weight > finding.weight),
+                default=0.0,
+            )
+            evidence += finding.weight * new * (1 - OUTDONE * outdone)
+            because.append(finding.phrase)
+            taken |= span
+    score = 1 - math.exp(-evidence / ONE_PHRASE)
+    return Suggestion(matter.code, round(score, 3), tuple(because[:MOST_REASONS]), matter.urgent)
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Phrases of one shape (characters of each part), so that they are all compared at once.
+
+    Arrays have a row a phrase and a column a character.
+    """
+
+    shape: tuple[int, ...]
+    phrases: tuple[tuple[Matter, str], ...]
+    codes: NDArray[np.uint32]
+    numbers: NDArray[np.intp]
+    weights: NDArray[np.float32]
+
+    def findings(self, heard: pinyin.Spelt) -> list[_Finding]:
+        length = self.weights.sum(axis=1)
+        tolerance = np.interp(length, *TOLERANCE)
+        cost, start = self._compare(heard)
+        end = cost.argmin(axis=1)
+        found = []
+        for row in np.flatnonzero(cost.min(axis=1) <= tolerance):
+            matter, phrase = self.phrases[row]
+            first, last = int(start[row, end[row]]), int(end[row])
+            worn = WORN * float(cost[row, last] / tolerance[row])
+            if last > first:
+                found.append(_Finding(matter, phrase, float(length[row]) * (1 - worn), first, last))
+        return found
+
+    def _homophone(self, column: int) -> float:
+        ends = np.cumsum(self.shape)
+        alone = self.shape[int(np.searchsorted(ends, column, side="right"))] == 1
+        return HOMOPHONE_ALONE if alone and len(self.shape) > 1 else HOMOPHONE
+
+    def _compare(self, heard: pinyin.Spelt) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+        """Find the cheapest way to hear each phrase up to each character, and where it began (Sellers 1980)."""
+        table = pinyin.costs()
+        codes = np.array([ord(each) for each in heard.characters], dtype=np.uint32)
+        cost = np.zeros((len(self.phrases), codes.size + 1), dtype=np.float32)
+        start = np.broadcast_to(np.arange(codes.size + 1), cost.shape).copy()
+        parts_begin = set(np.cumsum(self.shape)[:-1].tolist())
+        for column in range(self.codes.shape[1]):
+            if column in parts_begin:
+                cost, start = _spread(cost, start, MOST_GAP, GAP_PRICE)
+            unlike = table[self.numbers[:, column, None], heard.numbers[None, :]]
+            written_otherwise = self.codes[:, column, None] != codes
+            unlike = np.minimum(unlike + np.float32(self._homophone(column)) * written_otherwise, 1)
+            weight = self.weights[:, column, None]
+            changed = cost[:, :-1] + unlike * weight
+            cost = cost + np.float32(DROPPED) * weight
+            better = changed < cost[:, 1:]
+            cost[:, 1:][better] = changed[better]
+            moved = start.copy()
+            moved[:, 1:][better] = start[:, :-1][better]
+            cost, start = _spread(cost, moved, 2, PUT_IN)
+        return cost, start
+
+
+def _spread(
+    cost: NDArray[np.float32], start: NDArray[np.intp], most: int, price: float
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Let up to `most` syllables of the text go by, each at a price."""
+    best, began = cost.copy(), start.copy()
+    for step in range(1, min(most, cost.shape[1] - 1) + 1):
+        later = cost[:, :-step] + np.float32(step * price)
+        better = later < best[:, step:]
+        best[:, step:][better] = later[better]
+        began[:, step:][better] = start[:, :-step][better]
+    return best, began
+
+
+@functools.lru_cache(maxsize=8)
+def _groups(matters: tuple[Matter, ...]) -> tuple[_Group, ...]:
+    """Spell the phrases of a catalogue once, sorted by shape."""
+    shapes: dict[tuple[int, ...], list[tuple[Matter, str, pinyin.Spelt]]] = {}
+    for matter in matters:
+        for phrase in dict.fromkeys(matter.words):
+            parts = [
+                spelt for part in phrase.split(GAP) if (spelt := pinyin.spell(part)).characters
+            ]
+            if parts:
+                whole = pinyin.Spelt(
+                    "".join(each.characters for each in parts),
+                    np.concatenate([each.numbers for each in parts]),
+                )
+                shapes.setdefault(tuple(len(each.characters) for each in parts), []).append(
+                    (matter, phrase, whole)
+                )
+    return tuple(_group(shape, rows) for shape, rows in sorted(shapes.items()))
+
+
+def _group(shape: tuple[int, ...], rows: list[tuple[Matter, str, pinyin.Spelt]]) -> _Group:
+    return _Group(
+        shape,
+        phrases=tuple((matter, phrase) for matter, phrase, _ in rows),
+        codes=np.array(
+            [[ord(each) for each in spelt.characters] for _, _, spelt in rows], dtype=np.uint32
+        ),
+        numbers=np.array([spelt.numbers for _, _, spelt in rows]),
+        weights=np.array(
+            [
+                [COMMON_WEIGHT if each in COMMON else 1 for each in spelt.characters]
+                for _, _, spelt in rows
+            ],
+            dtype=np.float32,
+        ),
+    )

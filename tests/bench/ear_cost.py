@@ -1,0 +1,158 @@
+"""What the ear costs beside raw libvosk: processor time, waiting time, memory. Measured with every model installed here.
+
+The floor is what cannot be saved: decoding the file, and libvosk alone on the same PCM in the same blocks.
+"""
+
+import gc
+import json
+import os
+import resource
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import sounds
+import vosk
+
+from asr import audio, booth, installer, recognizer
+
+MODELS = Path(recognizer.__file__).parent / "model"
+SPEECH_SECONDS = 20
+ROUNDS = 9
+WORKERS = (1, 3)
+BUSY_SECONDS = 4.0
+
+
+def run() -> list[tuple[str, str]]:
+    figures = []
+    folders = installer.models(installer.places(Path.home(), os.environ.get("VOSK_MODEL_PATH")))
+    for folder in [MODELS / "demo-cn", *folders]:
+        with tempfile.TemporaryDirectory() as room:
+            figures += measure(folder, twenty_seconds(Path(room)))
+    return figures
+
+
+def twenty_seconds(room: Path) -> Path:
+    """Lay the sample recordings end to end until there are twenty seconds."""
+    said = np.concatenate([_samples(path) for path in sorted((MODELS / "samples").glob("*.wav"))])
+    return sounds.saved(
+        room,
+        "twenty.wav",
+        sounds.wav(np.resize(said, SPEECH_SECONDS * 8000).astype("<i2").tobytes()),
+    )
+
+
+def _samples(path: Path) -> np.ndarray:
+    return audio.read(path, rate_hz=8000, max_seconds=60).samples
+
+
+def measure(folder: Path, recording: Path) -> list[tuple[str, str]]:
+    ear = recognizer.load(folder)
+    model = vosk.Model(str(folder))
+    sound = audio.read(recording, rate_hz=ear.rate_hz, max_seconds=60)
+    pcm = sound.samples.tobytes()
+
+    def decoding() -> None:
+        with recording.open("rb") as file:
+            audio._decode(file, recording.stat().st_size, ear.rate_hz, 60)
+
+    def raw() -> None:
+        kaldi = vosk.KaldiRecognizer(model, float(ear.rate_hz))
+        kaldi.SetWords(True)
+        block = int(0.2 * ear.rate_hz) * 2
+        for start in range(0, len(pcm), block):
+            if kaldi.AcceptWaveform(pcm[start : start + block]):
+                json.loads(kaldi.Result())
+        json.loads(kaldi.FinalResult())
+
+    def pipeline() -> None:
+        booth.transcribe(recording, ear, max_wall_seconds=120, max_memory_bytes=2 << 30)
+
+    costs = interleaved(decoding, raw, pipeline)
+    (decode_cpu, _), (raw_cpu, raw_wall), (pipe_cpu, pipe_wall) = costs
+    peaks = [peak_bytes(ear, recording, workers) for workers in WORKERS]
+    further = (peaks[1] - peaks[0]) / (WORKERS[1] - WORKERS[0])
+    name = ear.name
+    return [
+        (f"{name}: {SPEECH_SECONDS} s of speech, libvosk alone, CPU", f"{raw_cpu * 1000:.0f} ms"),
+        (f"{name}: decoding the file, CPU", f"{decode_cpu * 1000:.1f} ms"),
+        (f"{name}: the whole pipeline, CPU", f"{pipe_cpu * 1000:.0f} ms"),
+        (
+            f"{name}: pipeline / (libvosk + decoding), CPU",
+            f"{pipe_cpu / (raw_cpu + decode_cpu):.3f}",
+        ),
+        (
+            f"{name}: hang-up to text, beyond libvosk alone",
+            f"{(pipe_wall - raw_wall) * 1000:+.0f} ms",
+        ),
+        (f"{name}: one worker, peak", f"{peaks[0] / 2**20:.0f} MB"),
+        (f"{name}: each further worker, peak", f"{further / 2**20:.1f} MB"),
+    ]
+
+
+def interleaved(*works: Callable[[], None]) -> list[tuple[float, float]]:
+    """Give the median CPU and wall seconds of each, done in turns so that a busy machine is unfair to all alike."""
+    taken: list[list[tuple[float, float]]] = [[] for _ in works]
+    for _ in range(ROUNDS):
+        for at, work in enumerate(works):
+            cpu, wall = _cpu_seconds(), time.perf_counter()
+            work()
+            taken[at].append((_cpu_seconds() - cpu, time.perf_counter() - wall))
+    return [(median(cpu for cpu, _ in each), median(wall for _, wall in each)) for each in taken]
+
+
+def _cpu_seconds() -> float:
+    """Count this process and its buried children."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def peak_bytes(ear: recognizer.Recognizer, recording: Path, workers: int) -> int:
+    """Fork workers from this parent, let them listen without pause, and take the largest memory of the whole family.
+
+    Memory is proportional set size: what several share is counted once.
+    """
+    gc.freeze()
+    children = [child for _ in range(workers) if (child := _worker(ear, recording))]
+    peak, end = 0, time.monotonic() + BUSY_SECONDS
+    while time.monotonic() < end:
+        peak = max(peak, sum(_pss_bytes(process) for process in _family(os.getpid())))
+        time.sleep(0.02)
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    gc.unfreeze()
+    return peak
+
+
+def _worker(ear: recognizer.Recognizer, recording: Path) -> int:
+    child = os.fork()
+    if child == 0:
+        while True:
+            booth.transcribe(recording, ear, max_wall_seconds=120, max_memory_bytes=2 << 30)
+    return child
+
+
+def _family(parent: int) -> list[int]:
+    children = Path(f"/proc/{parent}/task/{parent}/children")
+    try:
+        return [
+            parent,
+            *(one for child in children.read_text().split() for one in _family(int(child))),
+        ]
+    except OSError:
+        return []
+
+
+def _pss_bytes(process: int) -> int:
+    try:
+        rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return sum(
+        int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:")
+    )

@@ -1,0 +1,94 @@
+"""What a recogniser makes of a request over a bad line: homophones, confusions of the region, lost words."""
+
+import functools
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from pypinyin import Style, lazy_pinyin
+
+DATA = Path(__file__).parent / "data"
+KNOWN = DATA / "requests.zh.tsv"  # the words of the catalogue were chosen with these in view
+UNSEEN = DATA / "requests-unseen.zh.tsv"  # written after that
+NONE = "-"
+# How a character goes wrong; the sum is one.
+HOMOPHONE, REGIONAL, LOST, ANOTHER, PUT_IN = 0.40, 0.25, 0.15, 0.15, 0.05
+INITIAL_SWAPS = [("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"), ("r", "l"), ("h", "f")]
+FINAL_SWAPS = [("ang", "an"), ("eng", "en"), ("ing", "in")]
+
+
+def requests(file: Path) -> list[tuple[str, str]]:
+    """Read written requests: matter (NONE: of none) and words."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [
+        (code, words)
+        for code, words in (line.split("\t") for line in lines if not line.startswith("#"))
+    ]
+
+
+def misheard(words: str, error_rate: float, draw: random.Random) -> str:
+    """Spoil each character with this probability, and leave out punctuation, as recognisers do.
+
+    A lost character takes its neighbour along half of the time: words are dropped whole.
+    """
+    heard: list[str] = []
+    skip = False
+    for character in words:
+        if not character.isalnum():
+            continue
+        if skip or draw.random() >= error_rate or not "\u4e00" <= character <= "\u9fff":
+            if not skip:
+                heard.append(character)
+            skip = False
+            continue
+        kind = draw.choices("hrlap", (HOMOPHONE, REGIONAL, LOST, ANOTHER, PUT_IN))[0]
+        if kind == "l":
+            skip = draw.random() < 0.5
+        elif kind == "p":
+            heard += [character, draw.choice(_common())]
+        elif kind == "a":
+            heard.append(draw.choice(_common()))
+        else:
+            heard.append(draw.choice(_sounding_like(character, regional=kind == "r")))
+    return "".join(heard)
+
+
+@functools.cache
+def _common() -> Sequence[str]:
+    """The 3,755 characters of GB 2312's first level, the common ones."""
+    return [
+        bytes((row, cell)).decode("gb2312")
+        for row in range(0xB0, 0xD8)
+        for cell in range(0xA1, 0xFF if row < 0xD7 else 0xFA)
+    ]
+
+
+@functools.cache
+def _by_sound() -> dict[str, list[str]]:
+    sounds: dict[str, list[str]] = {}
+    for character in _common():
+        sounds.setdefault(lazy_pinyin(character, style=Style.NORMAL)[0], []).append(character)
+    return sounds
+
+
+@functools.cache
+def _sounding_like(character: str, *, regional: bool) -> Sequence[str]:
+    sound = lazy_pinyin(character, style=Style.NORMAL)[0]
+    if regional:
+        swapped = [other for other in _swapped(sound) if other in _by_sound()]
+        if swapped:
+            return [each for other in swapped for each in _by_sound()[other]]
+    return [each for each in _by_sound().get(sound, [character]) if each != character] or [
+        character
+    ]
+
+
+def _swapped(sound: str) -> list[str]:
+    others = []
+    for one, other in [*INITIAL_SWAPS, *((b, a) for a, b in INITIAL_SWAPS)]:
+        if sound.startswith(one) and not sound.startswith(one + "h"):
+            others.append(other + sound.removeprefix(one))
+    for one, other in [*FINAL_SWAPS, *((b, a) for a, b in FINAL_SWAPS)]:
+        if sound.endswith(one):
+            others.append(sound.removesuffix(one) + other)
+    return others
