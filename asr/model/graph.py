@@ -12,18 +12,14 @@ from asr.model.words import FILLER, FINALS, INITIALS, read_words, sounds
 
 # Costs were chosen on sentences of another seed than those that measure the model.
 SILENCE_COST = 0.7
-FILLER_COST = (
-    5.5  # of each syllable of a word outside the list; less flags more words, also right ones
-)
+FILLER_COST = 7.0  # of a syllable outside the list; less flags more words, right ones too
 FILLER_SHARE = 0.01  # of all words
 SENTENCES = 60_000
 SEED = 11
-SELDOM = 2  # a pair of words drawn less often is left to the single words
-DISCOUNT = 0.5
-OPEN_SHARE = (
-    0.1  # of what may follow any word: any other word, for no grammar foresees how people talk
-)
-FLAT_SHARE = 0.2  # of single words: spread evenly over the list
+SELDOM = 3  # a pair of words drawn less often is left to the single words
+DISCOUNT = 0.1
+OPEN_SHARE = 0.001  # of what follows a word: any other, for no grammar foresees how people talk
+FLAT_SHARE = 0.02  # of single words: spread evenly over the list
 
 _START, _END = "<s>", "</s>"
 
@@ -84,16 +80,18 @@ def _path(
 
 
 def _add_filler(fst: Fst, loop: int, word: int) -> None:
-    """Any syllables at all, each at a cost."""
-    begin, after_initial, after_final = fst.state(), fst.state(), fst.state()
+    """Any two syllables or more, each at a cost. One alone is too easily found beside a short word."""
+    begin, first, after_final, later = (fst.state() for _ in range(4))
     fst.arc(loop, 0, word, 0.0, begin)
     for unit in INITIALS:
-        _path(fst, begin, [(unit, "begin")], 0, FILLER_COST, after_initial)
-        _path(fst, after_final, [(unit, "internal")], 0, FILLER_COST, after_initial)
+        _path(fst, begin, [(unit, "begin")], 0, FILLER_COST, first)
+        _path(fst, after_final, [(unit, "internal")], 0, FILLER_COST, later)
     for unit in FINALS:
         _path(fst, begin, [(unit, "begin")], 0, FILLER_COST, after_final)
-        _path(fst, after_initial, [(unit, "internal")], 0, 0.0, after_final)
-        _path(fst, after_initial, [(unit, "end")], 0, 0.0, loop)
+        _path(fst, first, [(unit, "internal")], 0, 0.0, after_final)
+        _path(fst, after_final, [(unit, "end")], 0, FILLER_COST, loop)
+        _path(fst, later, [(unit, "internal")], 0, 0.0, after_final)
+        _path(fst, later, [(unit, "end")], 0, 0.0, loop)
 
 
 def language(ids: dict[str, int]) -> Fst:

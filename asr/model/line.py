@@ -64,7 +64,7 @@ def code(sound: Sound, law: str) -> Sound:
     return coded
 
 
-def call_progress(kind: str, seconds: float) -> Sound:
+def call_progress(kind: str, seconds: float, level_db: float = -16.0) -> Sound:
     """What an exchange says without words, by the plan of China (450 Hz): "ring", "busy", "congestion", "dial"; "beep"."""
     on, off, hertz = {
         "ring": (1.0, 4.0, 450.0),
@@ -75,7 +75,7 @@ def call_progress(kind: str, seconds: float) -> Sound:
     }[kind]
     moment = np.arange(int(seconds * RATE)) / RATE
     sounding = np.mod(moment, on + off) < on
-    return sounding * np.sin(2 * np.pi * hertz * moment) * 32768 * 10 ** (-13 / 20)
+    return sounding * np.sin(2 * np.pi * hertz * moment) * 32768 * 10 ** ((level_db + 3) / 20)
 
 
 def _band(sound: Sound, rate: float, line: Line) -> Sound:
