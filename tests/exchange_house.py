@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import queue
 import socket
 import threading
@@ -9,7 +10,7 @@ import time
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,6 +18,7 @@ from unittest import mock
 import numpy as np
 import requests
 from flask import Flask, Response, request
+from real_asterisk import RealAsterisk
 from softphone import RATE, free_port
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
@@ -30,6 +32,7 @@ ACCOUNT = "AC" + "0" * 32
 TOKEN = "a-secret-of-the-tests"
 OUR_NUMBER = "+8657982345678"
 PATIENCE = 20.0
+ON_ASTERISK = os.environ.get("HOTLINE_TEST_ENGINE") == "asterisk"  # make test-asterisk
 
 Answer = str | tuple[str, int] | Response
 Page = Callable[[dict[str, str]], Answer]
@@ -185,7 +188,11 @@ class Running:
     def wait_for_recording(self) -> None:
         """Until a recording has begun: the beep is over and the caller may speak."""
         folder = self.settings.data_folder / "recordings"
-        self.until(lambda: any(folder.glob("*.?law")))
+        if ON_ASTERISK:
+            folder = self.settings.asterisk.sounds_folder.parents[2] / "spool" / "recording"
+            self.until(lambda: any(folder.iterdir()))
+        else:
+            self.until(lambda: any(folder.glob("*.?law")))
 
     def recording(self, sid: str) -> np.ndarray:
         """A recording as the application fetches it."""
@@ -214,12 +221,25 @@ class House:
     app: TwimlApp
     settings: dict[str, Any]
     started: list[Running] = field(default_factory=list)
+    asterisks: list[RealAsterisk] = field(default_factory=list)
 
     def exchange(self, **changes: Any) -> Running:
         more = {name: changes.pop(name) for name in ("is_known", "clock") if name in changes}
-        running = Running(ExchangeSettings(**{**self.settings, **changes}), **more).start()
+        settings = ExchangeSettings(**{**self.settings, **changes})
+        if ON_ASTERISK and "engine" not in changes:
+            settings = self._on_asterisk(settings)
+        running = Running(settings, **more).start()
         self.started.append(running)
         return running
+
+    def _on_asterisk(self, settings: ExchangeSettings) -> ExchangeSettings:
+        """The same house on a real Asterisk, which stays when the exchange is started anew."""
+        if not self.asterisks:
+            folder = settings.data_folder.parent / "asterisk"
+            self.asterisks.append(RealAsterisk(folder, settings))
+            self.asterisks[0].start()
+        known = self.asterisks[0].settings
+        return replace(settings, engine=known.engine, asterisk=known.asterisk)
 
 
 def default_settings(folder: Path, app: Any) -> dict[str, Any]:
@@ -254,6 +274,8 @@ def house(folder: Path) -> Iterator[House]:
             finally:
                 for running in whole.started:
                     running.stop()
+                for asterisk in whole.asterisks:
+                    asterisk.stop()
     finally:
         whole.app.stop()
 

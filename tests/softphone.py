@@ -115,7 +115,7 @@ class Phone:
         if self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(1)  # it would wait for the answer to its BYE
+                self._process.wait(0.3)  # it would wait for the answer to its BYE
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
