@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 
-.PHONY: help run test check bench lock clean
+.PHONY: help run test test-asterisk check bench lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -19,6 +19,10 @@ check: .stamps/test ## style, types and floors only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+test-asterisk: .stamps/test ## the exchange's real calls on a real Asterisk, where one is installed
+	@command -v asterisk >/dev/null || { echo "No asterisk here: apt-get install asterisk, where the system has it."; exit 1; }
+	HOTLINE_TEST_ENGINE=asterisk $(BIN)/pytest tests/test_exchange_calls.py -k "not crash"
 
 bench: .stamps/test ## measure; prints ratios against floors run beside it
 	$(BIN)/python -m tests.bench

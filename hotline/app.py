@@ -1,0 +1,25 @@
+"""The web application: the carrier's door and the pages, made from one runtime."""
+
+from flask import Flask
+
+from hotline import logs
+from hotline.config import Settings
+from hotline.runtime import Runtime, build
+from hotline.web import pages
+from ivr import webhooks
+
+
+def create_app(runtime: Runtime) -> Flask:
+    """An application for this house; the same one in production, demonstration and tests."""
+    app = Flask("hotline")
+    app.register_blueprint(webhooks.make_blueprint(runtime))
+    pages.install(app, runtime)
+    return app
+
+
+def from_environment() -> Flask:
+    """What the web server starts: the application by the settings of the environment."""
+    logs.start()
+    settings = Settings.read()
+    settings.need_carrier()
+    return create_app(build(settings))

@@ -1,0 +1,163 @@
+"""`hotline demo`: the whole house on one machine, with invented people and a carrier in small."""
+
+import json
+import secrets
+import shutil
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import requests
+
+import asr
+from hotline import logs, migration, seeds
+from hotline.config import CarrierKind, Settings
+from hotline.household import Household, alone_in, commands
+from hotline.runtime import build
+
+MARK = "demonstration.json"  # the file that says: this folder is a demonstration's
+FIRST_PORT, LAST_PORT = 8080, 8099
+LINE_NUMBER = "+8657988880000"
+COMMITTEE_PHONE = "+8657988880009"
+MODEL = Path(next(iter(asr.__path__))) / "model" / "demo-cn"
+LOOK_SECONDS = 0.1
+
+Say = Callable[[str], object]
+
+
+class NotOursError(Exception):
+    """The folder, or a database in it, was not made by a demonstration."""
+
+
+def run(*, listen: str, folder: Path, keep: bool, say: Say) -> None:
+    """Until Ctrl-C or SIGTERM; raises NotOursError before anything is touched."""
+    signal.signal(signal.SIGTERM, _interrupted)  # also while the people are still being invented
+    folder = folder.absolute()
+    claim(folder)
+    try:
+        with alone_in(folder):
+            demonstrate(listen or _free_address(), folder, keep=keep, say=say)
+    except KeyboardInterrupt:
+        pass  # how a demonstration ends
+    finally:
+        if not keep:
+            shutil.rmtree(folder)
+            _remove_if_empty(folder.parent)
+    say(f"演示结束，数据留在 {folder}。" if keep else "演示结束，什么也没有留下。")
+
+
+def claim(folder: Path) -> None:
+    """Take a folder that is new, empty or a demonstration's; what an ended one left goes."""
+    if not (folder / MARK).is_file():
+        if folder.exists() and any(folder.iterdir()):
+            raise NotOursError(str(folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARK).write_text("{}")
+
+
+def demonstrate(listen: str, folder: Path, *, keep: bool, say: Say) -> None:
+    """Make the house, start its processes and say where it is."""
+    remembered = json.loads((folder / MARK).read_text())
+    if not remembered.get("keep"):  # left by one that was killed
+        for leftover in folder.iterdir():
+            if leftover.name not in {MARK, "household.lock"}:
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        remembered = {"token": secrets.token_hex(16), "account": f"AC{secrets.token_hex(16)}"}
+    settings = make_settings(listen, folder, remembered["account"], remembered["token"])
+    house = commands(settings)
+    runtime = build(settings)
+    try:
+        migration.upgrade(runtime.db)
+        if "pins" not in remembered:
+            remembered["pins"] = seeds.people(runtime)
+            seeds.residents(runtime)
+            seeds.roster(runtime)
+            seeds.past_requests(runtime)
+        seeds.roster(runtime)
+        at_the_telephone = seeds.on_duty_now(runtime)
+    finally:
+        runtime.close()
+    (folder / MARK).write_text(json.dumps(remembered | {"keep": keep}))
+    logs.start()
+
+    def announce() -> None:
+        if _serves(settings.public_url):
+            say(welcome(settings, remembered["pins"], at_the_telephone))
+
+    Household(house).run(announce)
+
+
+def make_settings(listen: str, folder: Path, account: str, token: str) -> Settings:
+    """A demonstration's settings. Every one is given, so that the machine's own are not read."""
+    host, _, port = listen.rpartition(":")
+    url = f"http://{'127.0.0.1' if host in {'0.0.0.0', ''} else host}:{port}"  # noqa: S104
+    given: dict[str, Any] = {
+        "data_folder": folder, "listen": f"{host or '127.0.0.1'}:{port}", "demo": True,
+        "public_url": url, "line_number": LINE_NUMBER, "committee_phone": COMMITTEE_PHONE,
+        "carrier": CarrierKind.TWILIO, "carrier_api_url": f"{url}/twin",
+        "carrier_account": account, "carrier_token": token,
+        "shift_hours": seeds.ROUND_THE_CLOCK,
+        "return_hours": ("00:00-24:00",), "return_hours_rest": ("00:00-24:00",),
+        "return_calls_a_day": 5, "sweep_seconds": 1.0,
+    }  # fmt: skip
+    everything = {name: field.default for name, field in Settings.model_fields.items()} | given
+    del everything["model_path"]  # read by its name in the environment only
+    everything["HOTLINE_MODEL_PATH"] = MODEL if MODEL.is_dir() else None
+    everything["_env_file"] = None
+    return Settings(**everything)
+
+
+def welcome(settings: Settings, pins: dict[str, str], on_duty: str) -> str:
+    """What is printed once the first page is there."""
+    rows = "\n".join(f"    {name}  密码 {pin}" for name, pin in pins.items())
+    ear = "演示用的语音模型" if settings.model_path else "没有语音模型，每段录音由人来听"
+    return f"""
+{settings.line_name} · 演示（人名、电话都是编的，电话打不到外面）
+
+  打电话      {settings.public_url}/phone
+  志愿者的页  {settings.public_url}/
+  居委会的页  {settings.public_url}/all
+
+{rows}
+
+  值班表今天起排满了一周，每个钟头都有人。现在值班：{on_duty}。
+  {ear}。
+  按 Ctrl-C 结束。
+"""
+
+
+def _free_address() -> str:
+    for port in (*range(FIRST_PORT, LAST_PORT + 1), 0):
+        with socket.socket() as door:
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                door.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return f"127.0.0.1:{door.getsockname()[1]}"
+    raise OSError("no free port")
+
+
+def _serves(url: str) -> bool:
+    """Wait for the first page, as long as it takes: whatever keeps it away is in the log."""
+    pause = threading.Event()
+    while True:
+        try:
+            requests.get(f"{url}/door", timeout=5)
+        except requests.RequestException:
+            pause.wait(LOOK_SECONDS)
+        else:
+            return True
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.name == "data" and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _interrupted(_: int, __: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

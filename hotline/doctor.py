@@ -1,0 +1,206 @@
+"""Looks a house over: one plain line a check, nothing changed."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+import requests
+from redis.exceptions import RedisError
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from twilio.request_validator import RequestValidator
+
+from asr.recognizer import ModelUnusable, load
+from hotline import clock, migration
+from hotline.config import Settings, WrongSettingsError
+from hotline.db import Database
+from hotline.store import Store
+from tickets.models import Fetch, Recording
+from tickets.roster import next_shift, on_duty
+from worker.queue import connect
+
+ANSWER_SECONDS = 5
+LEAST_FREE_BYTES = 1_000_000_000  # some thousand messages of a minute
+ENOUGH_FREE_BYTES = 5_000_000_000
+NAMED = 3  # so many orphans are named, the rest counted
+
+
+class Health(StrEnum):
+    WELL = "好"
+    MIND = "留意"
+    ILL = "不行"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found: its key, how bad it is, and a sentence for the installer."""
+
+    key: str
+    health: Health
+    sentence: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Every check in turn; none of them raises."""
+    yield check_settings(settings)
+    db = Database(settings.database, synchronous=settings.sqlite_synchronous)
+    try:
+        tables = check_database(db)
+        yield tables
+        yield check_redis(settings)
+        yield check_model(settings)
+        yield check_public_address(settings)
+        yield check_signature(settings)
+        if tables.health is Health.WELL:
+            yield check_recordings(db, Store(settings.recordings))
+            yield check_roster(db)
+        yield check_disk(settings)
+    finally:
+        db.close()
+
+
+def check_settings(settings: Settings) -> Finding:
+    try:
+        settings.need_carrier()
+    except WrongSettingsError as error:
+        return _ill("settings", "还缺设置：" + "；".join(str(error).splitlines()))
+    return _well("settings", "设置齐全")
+
+
+def check_database(db: Database) -> Finding:
+    try:
+        head = migration.at_head(db)
+    except SQLAlchemyError as error:
+        return _ill("database", f"数据库连不上（{type(error).__name__}）")
+    if not head:
+        return _ill("database", "数据库的表不是这一版的，请运行 hotline db upgrade")
+    return _well("database", "数据库是最新的")
+
+
+def check_redis(settings: Settings) -> Finding:
+    try:
+        with connect(settings.redis, ANSWER_SECONDS) as connection:
+            connection.ping()
+    except (RedisError, OSError):
+        # the line answers without it, and the sweep finds every promise
+        return _mind(
+            "redis", "Redis 没有应答：热线照常接电话，办事会慢几秒（hotline serve 会自己启动它）"
+        )
+    return _well("redis", "Redis 有应答")
+
+
+def check_model(settings: Settings) -> Finding:
+    if settings.model_path is None:
+        return _mind("model", "没有设置语音模型：每段录音都要人来听")
+    try:
+        recognizer = load(settings.model_path)
+    except ModelUnusable as error:
+        return _ill("model", f"语音模型不能用：{error}")
+    if recognizer.demo:
+        return _mind("model", "语音模型能用，但只是演示模型，听不懂真人")
+    return _well("model", "语音模型能用")
+
+
+def check_public_address(settings: Settings) -> Finding:
+    """The fallback document is fetched as the carrier would: without a signature."""
+    key = "public_url"
+    if not settings.public_url:
+        return _ill(key, "没有设置公网地址")
+    try:
+        answer = requests.get(f"{settings.public_url}/ivr/fallback", timeout=ANSWER_SECONDS)
+    except requests.RequestException as error:
+        return _ill(key, f"公网地址连不上（{type(error).__name__}）")
+    if answer.status_code != 200 or "<Response>" not in answer.text:
+        return _ill(key, f"公网地址那里不是这条热线（HTTP {answer.status_code}）")
+    return _well(key, "公网地址通到这条热线")
+
+
+def check_signature(settings: Settings) -> Finding:
+    """A word about a call that does not exist: with our signature it is taken, without it refused."""
+    key = "signature"
+    if not settings.public_url or not settings.secrets:
+        return _ill(key, "没有公网地址或签名密钥，验签查不了")
+    url = f"{settings.public_url}/ivr/status"
+    form = {"CallSid": "doctor", "CallStatus": "in-progress"}
+    signature = sign(settings, url, form)
+    try:
+        signed = _post(url, form, {settings.signature_header: signature})
+        unsigned = _post(url, form, {})
+        forged = _post(url, form, {settings.signature_header: signature[::-1]})
+    except requests.RequestException as error:
+        return _ill(key, f"验签查不了：公网地址连不上（{type(error).__name__}）")
+    if signed != 200:
+        return _ill(
+            key, f"有签名的请求没有被接受（HTTP {signed}）：公网地址和代理转来的地址可能不一样"
+        )
+    if {unsigned, forged} != {403}:
+        return _ill(key, f"没有签名的请求没有被拒绝（HTTP {unsigned}、{forged}）")
+    return _well(key, "有签名的请求被接受，没有签名的被拒绝")
+
+
+def check_recordings(db: Database, store: Store) -> Finding:
+    """Files without a row, and rows without their file."""
+    with db.reading() as session:
+        kept = session.scalars(select(Recording.key).where(Recording.fetch == Fetch.STORED))
+        rows = {key for key in kept if key}
+    try:
+        files = {key for key in store.keys() if not key.endswith(".part")}  # noqa: SIM118
+    except OSError as error:
+        return _ill("recordings", f"录音存放处打不开（{type(error).__name__}）")
+    lost, strange = sorted(rows - files), sorted(files - rows)
+    if lost:
+        return _ill("recordings", f"{len(lost)} 段录音有登记、没有文件：{_named(lost)}")
+    if strange:
+        return _mind("recordings", f"{len(strange)} 个文件没有登记：{_named(strange)}")
+    return _well("recordings", f"{len(rows)} 段录音都对得上")
+
+
+def check_roster(db: Database, now: clock.Clock = clock.now) -> Finding:
+    at = now()
+    with db.reading() as session:
+        if on_duty(session, at):
+            return _well("roster", "现在有人值班")
+        shift = next_shift(session, at)
+    if shift is None or shift.starts_at > at + timedelta(days=7):
+        return _mind("roster", "一周之内没有人值班，请运行 hotline roster fill")
+    return _well("roster", f"现在不是值班时间，下一班 {shift.starts_at:%m-%d %H:%M}")
+
+
+def check_disk(settings: Settings) -> Finding:
+    folder = settings.data_folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    sentence = f"数据文件夹所在的盘还有 {free / 1e9:.1f} GB"
+    if free < LEAST_FREE_BYTES:
+        return _ill("disk", sentence + "，太少了")
+    return _well("disk", sentence) if free >= ENOUGH_FREE_BYTES else _mind("disk", sentence)
+
+
+def sign(settings: Settings, url: str, form: dict[str, str]) -> str:
+    """The signature our own door expects of the carrier."""
+    compute: Callable[..., str] = RequestValidator(settings.secrets[0]).compute_signature
+    return compute(url, form, settings.signature_scheme)
+
+
+def _post(url: str, form: dict[str, str], headers: dict[str, str]) -> int:
+    return requests.post(url, form, headers=headers, timeout=ANSWER_SECONDS).status_code
+
+
+def _named(keys: list[str]) -> str:
+    shown = [key.rpartition("/")[2][:16] for key in keys[:NAMED]]
+    return "、".join(shown) + ("……" if len(keys) > NAMED else "")
+
+
+def _well(key: str, sentence: str) -> Finding:
+    return Finding(key, Health.WELL, sentence)
+
+
+def _mind(key: str, sentence: str) -> Finding:
+    return Finding(key, Health.MIND, sentence)
+
+
+def _ill(key: str, sentence: str) -> Finding:
+    return Finding(key, Health.ILL, sentence)

@@ -1,0 +1,48 @@
+"""The wiring: everything a room needs, made once from the settings and handed over as arguments."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from hotline import clock as clocks
+from hotline.clock import Clock
+from hotline.config import Settings
+from hotline.db import Database
+from hotline.store import Store
+from ivr.carrier import Carrier
+from worker.queue import RedisBell
+
+
+class Bell(Protocol):
+    """Tells the hands that promises were made; may be deaf."""
+
+    def ring(self, *promise_ids: int) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One process's view of the house."""
+
+    settings: Settings
+    clock: Clock
+    db: Database
+    bell: Bell
+    carrier: Carrier
+    store: Store
+
+    def close(self) -> None:
+        self.bell.close()
+        self.db.close()
+
+
+def build(settings: Settings, clock: Clock = clocks.now, bell: Bell | None = None) -> Runtime:
+    """The house by its settings. Touches nothing outside this process yet but the data folder."""
+    settings.data_folder.mkdir(parents=True, exist_ok=True)
+    return Runtime(
+        settings=settings,
+        clock=clock,
+        db=Database(settings.database, synchronous=settings.sqlite_synchronous),
+        bell=bell or RedisBell(settings.redis),
+        carrier=Carrier(settings),
+        store=Store(settings.recordings),
+    )

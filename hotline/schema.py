@@ -1,0 +1,8 @@
+"""All tables in one place, for the migrations and for nobody else."""
+
+import ivr.models
+import tickets.models
+from hotline.db import Base
+
+metadata = Base.metadata
+rooms = (ivr.models, tickets.models)

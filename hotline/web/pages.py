@@ -1,0 +1,67 @@
+"""All pages of the house, put into an application: sessions, the guard, the rooms, the errors."""
+
+from typing import Any
+
+from flask import Flask, render_template, request
+from flask_wtf import CSRFProtect
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from hotline import logs
+from hotline.phone import Phone
+from hotline.runtime import Runtime
+from hotline.web import auth, desk, guard, handset, twin, words
+
+log = logs.logger(__name__)
+
+MACHINES = ("/ivr/", "/twin/")  # their callers read no pages
+
+
+def install(app: Flask, runtime: Runtime) -> None:
+    """Everything a browser sees. Blueprints of the carrier's door are registered by the app."""
+    settings = runtime.settings
+    # A form holds 5,000 typed characters at most; a recording is sent to the telephone page only.
+    app.config["MAX_CONTENT_LENGTH"] = 500_000
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals.update(
+        line_name=settings.line_name, demo=settings.demo, committee_phone=settings.committee_phone,
+        words=words, spoken=_spoken(runtime),
+    )  # fmt: skip
+    csrf = CSRFProtect(app)
+    auth.install(app, runtime)
+    app.register_blueprint(desk.make_blueprint(runtime))
+    if settings.demo:
+        telephones = twin.Exchange(settings, runtime.clock)
+        app.register_blueprint(handset.make_blueprint(runtime, app, telephones))
+        app.register_blueprint(twin.make_blueprint(settings, telephones))
+    guard.install(app, csrf)
+
+    @app.errorhandler(CSRFError)
+    def old_form(error: CSRFError) -> Any:
+        return render_template("error.html", code="old_form", typed=_typed()), 400
+
+    @app.errorhandler(HTTPException)
+    def said_no(error: HTTPException) -> Any:
+        if request.path.startswith(MACHINES):
+            return error
+        return render_template("error.html", code=str(error.code), typed=_typed()), error.code
+
+    @app.errorhandler(500)
+    def broken(error: Exception) -> Any:
+        return render_template("error.html", code="500", typed=_typed()), 500
+
+
+def _typed() -> str:
+    """What a person had written, so that an error loses nothing; never a PIN."""
+    if request.content_length and request.content_length > 100_000:
+        return ""
+    names = ("text", "why", "missing")
+    return "\n".join(words.clean(request.form[name]) for name in names if request.form.get(name))
+
+
+def _spoken(runtime: Runtime) -> Any:
+    """The committee's telephone as digits in groups, or its place."""
+    settings = runtime.settings
+    if not settings.committee_phone:
+        return settings.committee_place
+    return words.grouped(Phone(settings.committee_phone).dialled)

@@ -1,0 +1,179 @@
+"""Calls: how each webhook moves one a single turn through its flow, and how one ends."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hotline.config import Settings
+from hotline.phone import CallerId, CallerKind
+from ivr import engine, slots
+from ivr.engine import Heard, Place
+from ivr.flow import FLOWS
+from ivr.models import Call, CallStatus
+from ivr.turns import Asked, Planned, find, newest, repeat, step, where_it_stands
+from tickets import roster, service
+from tickets.models import Duty, Promise, PromiseState, ReturnTry, Ticket
+
+RECORDING_MAY_COME = timedelta(minutes=2)  # after the end of a call
+
+
+class UnknownCallError(LookupError):
+    """No row for this call: its ring was lost, or is still on its way."""
+
+
+def ring(
+    session: Session,
+    settings: Settings,
+    sid: str,
+    caller: CallerId,
+    now: datetime,
+    *,
+    test: bool = False,
+) -> Asked | Planned:
+    """A call comes in. The same call ringing again hears the same words."""
+    if (call := find(session, sid)) is not None:
+        return repeat(session, call, 1)
+    phone = caller.phone.e164 if caller.phone else None
+    known = caller.kind is CallerKind.KNOWN
+    requests = service.open_request_ids(session, phone) if phone else ()
+    on_duty = roster.is_on_duty(session, now)
+    facts = {
+        "caller": caller.kind.value,
+        "phone": phone,
+        "situation": "closed" if not on_duty else "open_request" if known and requests else "fresh",
+        "open_requests": len(requests),
+        "ticket": requests[0] if requests else None,
+        "volunteers": len(_people_to_ring(session, settings, now)) if on_duty else 0,
+    }
+    row = {"flow": "inbound", "caller_kind": caller.kind.value, "phone": phone, "test": test}
+    return _begin(session, settings, sid, row, facts, now)
+
+
+def answered(
+    session: Session, settings: Settings, sid: str, token: str, now: datetime, *, machine: bool
+) -> Asked | Planned | None:
+    """A resident, or a machine, has picked up a return call; None if we placed no such call."""
+    attempt = session.scalar(select(ReturnTry).where(ReturnTry.token == token))
+    if attempt is None:
+        return None
+    if (call := find(session, sid)) is not None:
+        return repeat(session, call, 1)
+    ticket = attempt.promise.ticket
+    facts = {
+        "caller": CallerKind.KNOWN.value,
+        "phone": attempt.phone,
+        "event": attempt.promise.event.value if attempt.promise.event else "",
+        "news_at": attempt.promise.made_at.isoformat(),
+        "ticket": ticket.id if ticket else None,
+        "machine": machine,
+        "volunteers": len(_people_to_ring(session, settings, now)),
+    }
+    row = {
+        "flow": "return", "caller_kind": CallerKind.KNOWN.value, "phone": attempt.phone, "try_id": attempt.id,
+        "about_ticket_id": ticket.id if ticket else None, "test": bool(ticket and ticket.test),
+    }  # fmt: skip
+    return _begin(session, settings, sid, row, facts, now)
+
+
+def hear(
+    session: Session, settings: Settings, sid: str, number: int, heard: Heard, now: datetime
+) -> Asked | Planned:
+    """The caller answered question `number`; an old question is answered as it was before.
+
+    Raises UnknownCallError. A number that was never asked is taken as the newest question's.
+    """
+    stands = where_it_stands(session, sid)
+    if stands is None:
+        raise UnknownCallError(sid)
+    if number < stands.number:
+        return repeat(session, stands, number + 1)
+    if number > stands.number:
+        return repeat(session, stands, stands.number)
+    flow = FLOWS[stands.flow]
+    turn = engine.advance(flow, Place(stands.step, stands.number, stands.memory), heard)
+    said = f"{heard.way}:{heard.key}" if heard.key else heard.way.value
+    words = _words(session, settings, turn, stands.id, now)
+    return Planned(sid, stands.flow, turn, words, said, call_id=stands.id)
+
+
+def lock(session: Session, call_id: int) -> Call:
+    """The call, held until the transaction ends, so that what follows from it happens once."""
+    return session.execute(select(Call).where(Call.id == call_id).with_for_update()).scalar_one()
+
+
+def whom_to_ring(
+    session: Session, settings: Settings, memory: Mapping[str, Any], call_id: int, now: datetime
+) -> dict[str, Any] | None:
+    """The next volunteer of a call that looks for one: phone, seconds, who; None when all were rung."""
+    people = _people_to_ring(session, settings, now)
+    rung = int(memory.get("rung", 0))
+    if rung >= len(people):
+        return None
+    left = settings.ring_all_seconds - rung * settings.ring_person_seconds
+    return {
+        "phone": people[rung].phone, "who": people[rung].id, "call": call_id,
+        "seconds": min(settings.ring_person_seconds, left),
+    }  # fmt: skip
+
+
+def end(
+    session: Session, call_id: int, status: CallStatus, seconds: int | None, now: datetime
+) -> list[int]:
+    """The carrier says a call is over. The first final word counts; later ones change nothing.
+
+    The settling of the call becomes due: at once, or, where a recording may still be on its way,
+    a little later. Returns the promises to ring the bell for.
+    """
+    call = lock(session, call_id)
+    if call.ended_at is not None:
+        return []
+    call.status, call.seconds, call.ended_at = status, seconds, now
+    recording_may_come = isinstance(step(call.flow, newest(session, call.id).step), engine.Record)
+    settling = session.scalars(
+        select(Promise).where(
+            Promise.call_id == call.id,
+            Promise.duty == Duty.SETTLE_CALL,
+            Promise.state == PromiseState.OPEN,
+        )
+    ).all()
+    for promise in settling:
+        promise.due_at = now + (RECORDING_MAY_COME if recording_may_come else timedelta())
+    return [] if recording_may_come else [promise.id for promise in settling]
+
+
+def about(session: Session, call: Call) -> Ticket | None:
+    """The request this call made, or, for a return call, is about."""
+    made = service.ticket_of_call(session, call.id)
+    return made or (session.get(Ticket, call.about_ticket_id) if call.about_ticket_id else None)
+
+
+def _begin(
+    session: Session,
+    settings: Settings,
+    sid: str,
+    row: dict[str, Any],
+    facts: Mapping[str, Any],
+    now: datetime,
+) -> Planned:
+    turn = engine.begin(FLOWS[row["flow"]], "ring", facts)
+    return Planned(
+        sid, row["flow"], turn, _words(session, settings, turn, None, now), "ring", new_call=row
+    )
+
+
+def _words(
+    session: Session, settings: Settings, turn: engine.Turn, call_id: int | None, now: datetime
+) -> Sequence[Mapping[str, Any]]:
+    filled = (
+        slots.fill(session, settings, said, call_id=call_id, memory=turn.place.memory, now=now)
+        for said in turn.says
+    )
+    return [word for word in filled if word is not None]
+
+
+def _people_to_ring(session: Session, settings: Settings, now: datetime) -> Sequence[Any]:
+    most = -(-settings.ring_all_seconds // settings.ring_person_seconds)
+    return roster.people_to_ring(session, now)[:most]

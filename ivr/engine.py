@@ -1,0 +1,294 @@
+"""A call as a pure function: where it stands and what was heard give what is said next.
+
+No step has code of its own; `ivr.flow` is read by the one function `advance`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+FACT = "fact:"  # facts stand in a place's memory beside its counters, under this prefix
+
+
+class Effect(StrEnum):
+    """What the house does because of a turn. The engine only names it."""
+
+    KEEP = "keep"  # the recording just made is the message, or more of it
+    KEEP_INSTEAD = "keep_instead"  # it replaces what was said before in this call
+    KEEP_WITH_REQUEST = "keep_with_request"  # it goes with the caller's open request
+    KEEP_REPLY = "keep_reply"  # it answers a return call
+    OWE_RING_BACK = "owe_ring_back"
+    HEARD = "heard"  # key 1 in a return call: a person has heard it
+    NOT_CONFIRMED = "not_confirmed"
+    SATISFIED = "satisfied"
+    SO_SO = "so_so"
+    NOT_SATISFIED = "not_satisfied"
+    MACHINE = "machine"
+    TAKEN = "taken"  # a volunteer spoke with the caller
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One thing the caller hears: a prompt of the sheet, a sound, or his own recording."""
+
+    prompt: str = ""
+    sound: str = ""
+    own_words: bool = False
+
+
+SILENT, WRONG = "silent", "wrong"
+PATIENT = frozenset({SILENT, WRONG})
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """A question with keys. Silence and every wrong key lead on by themselves."""
+
+    name: str
+    says: tuple[str, ...]
+    keys: Mapping[str, str]
+    silence: str
+    wrong: str
+    wait: str = "menu"  # which setting says how long
+    patient: frozenset[str] = PATIENT  # what is asked once more before it leads on
+    again: tuple[str, ...] = ()  # what is repeated, if not all of `says`
+    repeats: str = ""  # this key hears it again, at most three times
+    replays: str = ""  # this key plays the caller's own recording, then asks again
+    effects: Mapping[str, Effect] = field(default_factory=dict)  # by key
+    informs: bool = False  # who hears this has what he rang for, and may hang up
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A beep, then the caller speaks. Ends by hanging up, a key or silence."""
+
+    name: str
+    says: tuple[str, ...]
+    then: str
+    empty: str
+    effect: Effect
+    keys: Mapping[str, str] = field(default_factory=dict)  # a key that does more than end it
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Leads on by a fact or a counter, without a word."""
+
+    name: str
+    by: str
+    to: Mapping[str, str]
+    otherwise: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Says something and goes on."""
+
+    name: str
+    says: tuple[str, ...]
+    then: str
+    effect: Effect | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Rings volunteers one after another; the door supplies whom."""
+
+    name: str
+    says: tuple[str, ...]
+    nobody: str
+    answered: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Says goodbye and hangs up."""
+
+    name: str
+    says: tuple[str, ...] = ()
+    effect: Effect | None = None
+
+
+Step = Menu | Record | Fork | Tell | Find | End
+Waiting = Menu | Record | Find | End
+Flow = Mapping[str, Step]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a call stands: the step, the number of its question, counters and facts."""
+
+    step: str
+    turn: int
+    memory: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Way(StrEnum):
+    """How the answer came."""
+
+    RING = "ring"
+    KEY = "key"
+    SILENCE = "silence"
+    SPEECH = "speech"  # a recording with something in it
+    EMPTY = "empty"  # a recording without
+    TAKEN = "taken"  # a volunteer took the call
+    UNTAKEN = "untaken"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came back: a way, and the key if one was pressed (also the key that ended a recording)."""
+
+    way: Way
+    key: str = ""
+    hung_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What happens now: the new place, the words, the step that waits, and the effects."""
+
+    place: Place
+    says: tuple[Said, ...]
+    effects: tuple[Effect, ...] = ()
+
+
+MAX_REPEATS = 3  # R19
+MAX_RECORDINGS = 6  # a call with more messages than this is a stuck key, not a person
+
+
+def begin(flow: Flow, start: str, facts: Mapping[str, Any]) -> Turn:
+    """The first turn of a call."""
+    memory = {FACT + name: value for name, value in facts.items()}
+    return _arrive(flow, start, Place(start, 0, memory), (), ())
+
+
+def advance(flow: Flow, place: Place, heard: Heard) -> Turn:
+    """The next turn. Any answer to any step leads somewhere; nothing raises."""
+    step = flow[place.step]
+    if isinstance(step, Menu):
+        return _after_menu(flow, step, place, heard)
+    if isinstance(step, Record):
+        return _after_record(flow, step, place, heard)
+    if isinstance(step, Find):
+        return _after_find(flow, step, place, heard)
+    return replace(_arrive(flow, step.name, place, (), ()), effects=())  # said goodbye already
+
+
+def waits(flow: Flow, place: Place) -> Waiting:
+    """The step that is waiting for the caller."""
+    step = flow[place.step]
+    assert not isinstance(step, Fork | Tell)  # noqa: S101  _arrive never stops at one
+    return step
+
+
+def fact(place: Place, name: str) -> Any:
+    return place.memory.get(FACT + name)
+
+
+def steps_from(step: Step) -> Iterator[str]:
+    """The names of the steps this one can lead to."""
+    match step:
+        case Menu():
+            yield from (*step.keys.values(), step.silence, step.wrong)
+        case Record():
+            yield from (*step.keys.values(), step.then, step.empty)
+        case Fork():
+            yield from (*step.to.values(), step.otherwise)
+        case Tell():
+            yield step.then
+        case Find():
+            yield from (step.nobody, step.answered)
+        case End():
+            return
+
+
+def _after_menu(flow: Flow, step: Menu, place: Place, heard: Heard) -> Turn:
+    key = heard.key[:1] if heard.way is Way.KEY and heard.key[:1].isdigit() else ""  # R5
+    pause = _pause_after(heard)
+    done = (step.effects[key],) if key in step.effects else ()
+    if key in step.keys:
+        return _arrive(flow, step.keys[key], _fresh(place), pause, done)
+    if key and key in (step.repeats, step.replays):
+        if _count(place, "repeats") >= MAX_REPEATS:
+            return _arrive(flow, step.silence, _fresh(place), pause, ())
+        own = (Said(own_words=True),) if key == step.replays else ()
+        return _ask_again(step, _counted(place, "repeats"), (*pause, *own))
+    miss, excuse, leave = (WRONG, "I20", step.wrong) if key else (SILENT, "O22", step.silence)
+    if miss in step.patient and _count(place, miss) == 0:
+        return _ask_again(step, _counted(place, miss), (*pause, Said(prompt=excuse)))
+    return _arrive(flow, leave, _fresh(place), pause, ())
+
+
+def _after_record(flow: Flow, step: Record, place: Place, heard: Heard) -> Turn:
+    if heard.way is Way.SPEECH:
+        kept = _counted(place, "kept")
+        leads = step.keys.get(heard.key, step.then)
+        if _count(kept, "kept") >= MAX_RECORDINGS and "closing" in flow:
+            leads = "closing"
+        return _arrive(flow, leads, _fresh(kept), _pause_after(heard), (step.effect,))
+    emptied = _counted(_fresh(place), "empty")
+    asks = heard.key in step.keys and _count(emptied, "empty") == 1  # twice is a stuck key
+    leads = step.keys[heard.key] if asks else step.empty
+    return _arrive(flow, leads, emptied, _pause_after(heard), ())
+
+
+def _after_find(flow: Flow, step: Find, place: Place, heard: Heard) -> Turn:
+    if heard.way is Way.TAKEN:
+        return _arrive(flow, step.answered, _fresh(place), (), (Effect.TAKEN,))
+    tried = _counted(place, "rung")
+    if _count(tried, "rung") < int(fact(place, "volunteers") or 0):
+        return Turn(replace(tried, turn=place.turn + 1), ())
+    return _arrive(flow, step.nobody, replace(tried, memory={**tried.memory, "rung": 0}), (), ())
+
+
+def _ask_again(step: Menu, place: Place, first: tuple[Said, ...]) -> Turn:
+    return Turn(replace(place, turn=place.turn + 1), (*first, *map(_said, step.again or step.says)))
+
+
+def _arrive(
+    flow: Flow, name: str, place: Place, says: tuple[Said, ...], effects: tuple[Effect, ...]
+) -> Turn:
+    """Walk on until a step waits, collecting what is said and done on the way."""
+    while True:
+        step = flow[name]
+        match step:
+            case Fork():
+                value = place.memory.get(FACT + step.by, place.memory.get(step.by))
+                name = step.to.get(str(value), step.otherwise)
+                continue
+            case Find() if not int(fact(place, "volunteers") or 0):
+                name = step.nobody
+                continue
+        says = (*says, *map(_said, step.says))
+        if isinstance(step, Tell | End) and step.effect:
+            effects = (*effects, step.effect)
+        if isinstance(step, Tell):
+            name = step.then
+            continue
+        return Turn(Place(name, place.turn + 1, place.memory), says, effects)
+
+
+def _said(word: str) -> Said:
+    return Said(sound=word) if word.islower() else Said(prompt=word)
+
+
+def _pause_after(heard: Heard) -> tuple[Said, ...]:
+    return (Said(sound="second"),) if heard.key else ()  # R9: a second to bring the handset back
+
+
+def _count(place: Place, counter: str) -> int:
+    return int(place.memory.get(counter, 0))
+
+
+def _counted(place: Place, counter: str) -> Place:
+    return replace(place, memory={**place.memory, counter: _count(place, counter) + 1})
+
+
+def _fresh(place: Place) -> Place:
+    """A new question begins: what counted for the old one is forgotten."""
+    gone = {SILENT, WRONG, "repeats"}
+    return replace(
+        place, memory={name: value for name, value in place.memory.items() if name not in gone}
+    )

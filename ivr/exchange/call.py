@@ -1,0 +1,134 @@
+"""A call that is going on: its row, its leg, and how the application is told of it."""
+
+import asyncio
+import secrets
+from collections.abc import Coroutine
+from datetime import datetime
+from email.utils import format_datetime
+from math import ceil
+from typing import Any
+
+from hotline.clock import Clock, utc
+from ivr.exchange.leg import Leg
+from ivr.exchange.reports import Reports
+from ivr.exchange.store import FINAL, CallRow, CallStatus, Direction, Store, stamp
+
+API_VERSION = "2010-04-01"
+EVENTS = {  # the carrier's names for what may be told
+    CallStatus.INITIATED: "initiated",
+    CallStatus.RINGING: "ringing",
+    CallStatus.IN_PROGRESS: "answered",
+}
+
+
+def new_sid(kind: str) -> str:
+    """CA… or RE…: two letters and 32 hex digits."""
+    return kind + secrets.token_hex(16)
+
+
+class Call:
+    """One row of `calls` while it lives in this process."""
+
+    def __init__(
+        self, row: CallRow, account_sid: str, store: Store, reports: Reports, clock: Clock
+    ) -> None:
+        self.row = row
+        self.leg: Leg | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.wish: CallStatus | None = None  # canceled or completed, asked for through REST
+        self._side_tasks: set[asyncio.Task[None]] = set()
+        self._account_sid = account_sid
+        self._store = store
+        self._reports = reports
+        self._clock = clock
+
+    @property
+    def sid(self) -> str:
+        return self.row.sid
+
+    @property
+    def is_over(self) -> bool:
+        return self.row.status in FINAL
+
+    def soon(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do it beside the call, which is not kept waiting for the disk."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._side_tasks.add(task)
+        task.add_done_callback(self._side_tasks.discard)
+
+    async def settled(self) -> None:
+        """Return when everything begun by `soon` is done."""
+        await asyncio.gather(*self._side_tasks, return_exceptions=True)
+
+    def form(self, **more: str) -> dict[str, str]:
+        """What every request about this call says, and `more`."""
+        row = self.row
+        form = {
+            "AccountSid": self._account_sid,
+            "ApiVersion": API_VERSION,
+            "CallSid": row.sid,
+            "CallStatus": row.status,
+            "Called": row.to_number,
+            "Caller": row.from_number,
+            "Direction": row.direction,
+            "From": row.from_number,
+            "To": row.to_number,
+        }
+        if row.parent_sid:
+            form["ParentCallSid"] = row.parent_sid
+        return form | more
+
+    async def become(self, status: CallStatus, sip_code: int = 0) -> None:
+        """Enter a state, keep it, and tell who asked to be told. A final state stays."""
+        if self.is_over:
+            return
+        now = stamp(self._clock())
+        if status is not CallStatus.INITIATED:
+            self.row.status = status.value
+        if status is CallStatus.IN_PROGRESS:
+            self.row.answered_at = now
+        if status in FINAL:
+            self.row.ended_at = now
+            self.row.sip_code = sip_code
+        event = "completed" if status in FINAL else EVENTS[status]
+        report = self._report(status) if event in self.row.status_events else None
+        await self._store.save(self.row)
+        if report is not None:
+            await self._reports.owe(self.row.status_callback, self.row.status_method, report)
+
+    def _report(self, status: CallStatus) -> dict[str, str]:
+        report = status_report(self.form(CallStatus=status.value), self.row, self._clock())
+        self.row.sequence += 1
+        return report
+
+
+def status_report(form: dict[str, str], row: CallRow, now: datetime) -> dict[str, str]:
+    """The body of a status callback."""
+    form |= {
+        "CallbackSource": "call-progress-events",
+        "SequenceNumber": str(row.sequence),
+        "Timestamp": rfc2822(now),
+    }
+    if row.status in FINAL:
+        form["CallDuration"] = str(row.duration_seconds)
+        form["Duration"] = str(ceil(row.duration_seconds / 60))
+    if row.sip_code:
+        form["SipResponseCode"] = str(row.sip_code)
+    return form
+
+
+def rfc2822(instant: datetime) -> str:
+    return format_datetime(utc(instant))
+
+
+def incoming_row(sid: str, caller: str, called: str, now: datetime, status_url: str) -> CallRow:
+    return CallRow(
+        sid=sid,
+        direction=Direction.INBOUND.value,
+        from_number=caller,
+        to_number=called,
+        status=CallStatus.RINGING.value,
+        created_at=stamp(now),
+        status_callback=status_url,
+        status_events=["completed"] if status_url else [],
+    )

@@ -1,0 +1,153 @@
+"""What a caller says, put down as it comes, and made into a wav when it ends."""
+
+import os
+import time
+import wave
+from pathlib import Path
+
+from ivr.exchange import g711
+from ivr.exchange.leg import TakeLimits
+
+TAIL_SECONDS = 1.0  # kept in memory, so that a packet out of order finds its place
+ASTRAY_SECONDS = 3.0  # a time stamp so far off the clock starts the count anew
+FLOOR_LOWEST_DBOV, FLOOR_HIGHEST_DBOV = -69.0, -40.0
+OVER_FLOOR_DB = 9.0  # speech stands so far above the line's noise
+QUIETEST_DBOV = -60.0  # nothing below is speech: an old person far from the handset is at -50
+HEARD_SECONDS = 0.3  # so much above the noise and it is no empty recording
+
+
+class Ear:
+    """Tells speech from the line's own noise, frame by frame.
+
+    The floor falls at once with the quietest frame and rises 3 dB a second, so that a steady
+    hum counts as silence after a few seconds and speech, which has pauses, never does.
+    """
+
+    def __init__(self) -> None:
+        self._floor = QUIETEST_DBOV
+        self.voiced_seconds = 0.0
+
+    def hears(self, payload: bytes, law: int) -> bool:
+        level = g711.level_dbov(payload, law)
+        if level < self._floor:
+            self._floor = max(level, FLOOR_LOWEST_DBOV)
+        else:
+            self._floor = min(self._floor + 3.0 * g711.FRAME_SECONDS, FLOOR_HIGHEST_DBOV)
+        voiced = level > QUIETEST_DBOV and level > self._floor + OVER_FLOOR_DB
+        if voiced:
+            self.voiced_seconds += g711.FRAME_SECONDS
+        return voiced
+
+    @property
+    def heard(self) -> bool:
+        return self.voiced_seconds >= HEARD_SECONDS
+
+
+class Recorder:
+    """Frames by time stamp into a raw file, so that a crash loses two seconds at most.
+
+    The file is named RE….alaw or RE….ulaw until `finish` has made the wav. Every method may
+    raise OSError: the disk is full.
+    """
+
+    def __init__(self, wav: Path, law: int, limits: TakeLimits) -> None:
+        self.wav = wav
+        self.raw = raw_name(wav, law)
+        self._law = law
+        self._limits = limits
+        self._file = self.raw.open("wb")
+        self._tail = bytearray()
+        self._written = 0  # bytes in the file, which are samples
+        self._began = time.monotonic()
+        self._zero: int | None = None  # the RTP time stamp of sample 0
+        self._ear = Ear()
+        self._spoke_at = self._began
+
+    def put(self, payload: bytes, timestamp: int) -> None:
+        now = time.monotonic()
+        clock = int((now - self._began) * g711.RATE_HZ)
+        if self._zero is None:
+            self._zero = (timestamp - max(0, clock - len(payload))) & 0xFFFFFFFF
+        at = (timestamp - self._zero) & 0xFFFFFFFF
+        if abs(at - clock) > ASTRAY_SECONDS * g711.RATE_HZ:
+            at = max(clock - len(payload), self._written)
+            self._zero = (timestamp - at) & 0xFFFFFFFF
+        start = at - self._written
+        if start < 0:
+            return  # a second late
+        self._fill_to(start)
+        self._tail[start : start + len(payload)] = payload
+        if self._ear.hears(payload, self._law):
+            self._spoke_at = now
+        if len(self._tail) > 2 * TAIL_SECONDS * g711.RATE_HZ:
+            self._write(len(self._tail) - int(TAIL_SECONDS * g711.RATE_HZ))
+
+    def _fill_to(self, length: int) -> None:
+        if length > len(self._tail):
+            self._tail += g711.SILENCE[self._law][:1] * (length - len(self._tail))
+
+    def _write(self, count: int) -> None:
+        self._file.write(self._tail[:count])
+        self._file.flush()
+        del self._tail[:count]
+        self._written += count
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    @property
+    def too_long(self) -> bool:
+        return self.seconds >= self._limits.max_seconds
+
+    @property
+    def too_silent(self) -> bool:
+        return time.monotonic() - self._spoke_at >= self._limits.silence_seconds
+
+    @property
+    def heard(self) -> bool:
+        return self._ear.heard
+
+    def finish(self) -> float:
+        """Make the wav; returns its length in seconds."""
+        # Where a box sends nothing while nobody speaks, the end is silence that never came.
+        wanted = min(self.seconds, self._limits.max_seconds) * g711.RATE_HZ
+        self._fill_to(int(wanted) - self._written - g711.FRAME)
+        self._write(len(self._tail))
+        self._file.close()
+        return make_wav(self.raw, self.wav)
+
+    def discard(self) -> None:
+        self._file.close()
+        self.raw.unlink(missing_ok=True)
+
+
+SUFFIX = {g711.PCMA: ".alaw", g711.PCMU: ".ulaw"}
+
+
+def raw_name(wav: Path, law: int) -> Path:
+    return wav.with_suffix(SUFFIX[law])
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """Raw recordings that a crash left behind."""
+    return sorted(path for suffix in SUFFIX.values() for path in folder.glob(f"*{suffix}"))
+
+
+def make_wav(raw: Path, wav: Path) -> float:
+    """Turn a raw recording into a wav, whole or not at all; returns its length in seconds."""
+    law = next(law for law, suffix in SUFFIX.items() if suffix == raw.suffix)
+    half = wav.with_suffix(".half")
+    samples = 0
+    with raw.open("rb") as source, wave.open(str(half), "wb") as target:
+        target.setnchannels(1)
+        target.setsampwidth(2)
+        target.setframerate(g711.RATE_HZ)
+        while block := source.read(65536):
+            target.writeframes(g711.decode(block, law).tobytes())
+            samples += len(block)
+    with half.open("rb+") as written:
+        os.fsync(written.fileno())
+    half.replace(wav)
+    raw.unlink()
+    return samples / g711.RATE_HZ

@@ -1,0 +1,194 @@
+"""What follows from a turn or from the end of a call, beyond the next words: messages kept,
+people owed a call, return calls heard. Every act here happens once, however often it is asked."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from hotline.config import Settings
+from ivr import calls, recordings, turns
+from ivr.engine import Effect, End, Menu
+from ivr.flow import FLOWS
+from ivr.models import Call, CallStatus
+from ivr.recordings import KEEPING, Reported
+from ivr.turns import Asked
+from tickets import ledger, return_calls, service
+from tickets.lifecycle import Act, possible
+from tickets.models import Kind, Recording, ReturnTry, Source, Ticket
+from tickets.returns import Outcome
+
+SHORTEST_CALL_SECONDS = 3  # less is a wrong number or a pocket
+SHORT_CALL_WINDOW = timedelta(minutes=30)
+
+SATISFACTION = {Effect.SATISFIED: 1, Effect.SO_SO: 2, Effect.NOT_SATISFIED: 3}
+OUTCOMES = {
+    Effect.HEARD: Outcome.HEARD,
+    Effect.NOT_CONFIRMED: Outcome.NOT_CONFIRMED,
+    Effect.MACHINE: Outcome.MACHINE,
+}
+ENDED = {
+    CallStatus.BUSY: Outcome.BUSY,
+    CallStatus.NO_ANSWER: Outcome.NO_ANSWER,
+    CallStatus.FAILED: Outcome.FAULT,
+    CallStatus.CANCELED: Outcome.FAULT,
+    CallStatus.COMPLETED: Outcome.NO_ANSWER,  # unless a turn was heard
+}
+
+
+def carry_out(
+    session: Session, settings: Settings, asked: Asked, said: Reported | None, now: datetime
+) -> list[int]:
+    """Do what a new turn asks for; returns the promises to ring the bell for."""
+    if not asked.effects:
+        return []
+    call = calls.lock(session, asked.call_id)
+    owed: list[int] = []
+    for effect in asked.effects:
+        if effect in KEEPING:
+            if said is not None:
+                owed += keep(session, settings, call, asked.turn - 1, effect, said, now)
+        elif effect is Effect.TAKEN:
+            take_unasked(session, settings, call, now)
+        elif effect is Effect.OWE_RING_BACK:
+            _owe_ring_back(session, settings, call, now)
+        elif (attempt := _attempt(session, call)) is not None:
+            if effect in SATISFACTION:
+                return_calls.rate(session, attempt, SATISFACTION[effect], now)
+            else:
+                return_calls.finish_try(session, settings, attempt, OUTCOMES[effect], now)
+    return owed
+
+
+def keep(
+    session: Session,
+    settings: Settings,
+    call: Call,
+    turn: int,
+    effect: Effect,
+    said: Reported,
+    now: datetime,
+) -> list[int]:
+    """Keep a message that question `turn` asked for. The call must be locked."""
+    about = calls.about(session, call) or recordings.ticket_in_mind(
+        session, turns.newest(session, call.id).memory
+    )
+    owed = recordings.keep(session, settings, call, turn, effect, said, about, now)
+    if effect is Effect.KEEP_REPLY and (attempt := _attempt(session, call)) is not None:
+        return_calls.finish_try(session, settings, attempt, Outcome.RECORDED, now)
+    return owed
+
+
+def take(
+    session: Session, settings: Settings, call_id: int, volunteer_id: int, now: datetime
+) -> None:
+    """A volunteer pressed 1: the call is theirs, and so is the request it makes."""
+    call = calls.lock(session, call_id)
+    if call.taken_by is not None:
+        return
+    call.taken_by = volunteer_id
+    if (attempt := _attempt(session, call)) is not None:
+        return_calls.finish_try(session, settings, attempt, Outcome.TALKED, now)
+        return
+    ticket = service.ticket_of_call(session, call.id)
+    if ticket is None:
+        service.open_ticket(
+            session, settings, now, kind=Kind.ERRAND, source=Source.TALK, phone=call.phone,
+            by=ledger.CALLER, call_id=call.id, taken_by=volunteer_id, test=call.test,
+        )  # fmt: skip
+    elif Act.ACCEPT in possible(ticket.state):
+        service.act(session, ticket, Act.ACCEPT, ledger.volunteer(volunteer_id, "phone"), now)
+        ticket.contacted_at = ticket.contacted_at or now
+
+
+def take_unasked(session: Session, settings: Settings, call: Call, now: datetime) -> None:
+    """Somebody picked up at a carrier that cannot whisper: whoever was being rung has taken it."""
+    memory = turns.newest(session, call.id).memory
+    ring = (
+        calls.whom_to_ring(session, settings, memory, call.id, now)
+        if call.taken_by is None
+        else None
+    )
+    if ring is not None:
+        take(session, settings, call.id, ring["who"], now)
+
+
+def hang_up(session: Session, settings: Settings, call_id: int, now: datetime) -> None:
+    """A call is over; what a return call came to is known at once, also without the hands."""
+    call = calls.lock(session, call_id)
+    if (attempt := _attempt(session, call)) is not None:
+        finish(session, settings, attempt, CallStatus(call.status), now)
+
+
+def settle(session: Session, settings: Settings, call: Call, now: datetime) -> str:
+    """A call is over: owe what it left open. Returns what came of it, in plain words."""
+    if call.flow == "return":
+        if (attempt := _attempt(session, call)) is not None:
+            finish(session, settings, attempt, CallStatus(call.status), now)
+        return "回电结束"
+    if service.ticket_of_call(session, call.id) is not None or _left_something(session, call):
+        return "已登记"
+    if call.taken_by is not None:
+        return "志愿者接了"
+    if _has_what_he_rang_for(session, call):
+        return "问了进展"
+    if call.phone is None:
+        return "没留话，号码没显示"
+    if call.seconds is not None and call.seconds < SHORTEST_CALL_SECONDS:
+        return "响了一下就挂了"
+    _owe_ring_back(session, settings, call, now)
+    return "没留话，要回电"
+
+
+def finish(
+    session: Session, settings: Settings, attempt: ReturnTry, status: CallStatus, now: datetime
+) -> None:
+    """A return call ended by the carrier's word."""
+    outcome = ENDED.get(status)
+    if outcome is None:
+        return
+    if status is CallStatus.COMPLETED and _was_answered(session, attempt):
+        outcome = Outcome.NOT_CONFIRMED
+    return_calls.finish_try(session, settings, attempt, outcome, now)
+
+
+def _owe_ring_back(session: Session, settings: Settings, call: Call, now: datetime) -> None:
+    if call.phone is None or service.ticket_of_call(session, call.id) is not None:
+        return
+    left_words = select(Ticket.call_id).where(
+        Ticket.call_id.is_not(None), Ticket.kind == Kind.ERRAND
+    )
+    short_calls = session.scalar(
+        select(func.count()).select_from(Call).where(
+            Call.phone == call.phone, Call.flow == "inbound", Call.started_at > now - SHORT_CALL_WINDOW, Call.id.not_in(left_words)
+        )
+    )  # fmt: skip
+    service.owe_ring_back(
+        session,
+        settings,
+        now,
+        phone=call.phone,
+        call_id=call.id,
+        short_calls=short_calls or 0,
+        test=call.test,
+    )
+
+
+def _attempt(session: Session, call: Call) -> ReturnTry | None:
+    return session.get(ReturnTry, call.try_id) if call.try_id else None
+
+
+def _was_answered(session: Session, attempt: ReturnTry) -> bool:
+    return session.scalar(select(Call.id).where(Call.try_id == attempt.id).limit(1)) is not None
+
+
+def _has_what_he_rang_for(session: Session, call: Call) -> bool:
+    step = FLOWS[call.flow][turns.newest(session, call.id).step]
+    return isinstance(step, End) or (isinstance(step, Menu) and step.informs)
+
+
+def _left_something(session: Session, call: Call) -> bool:
+    return (
+        session.scalar(select(Recording.id).where(Recording.call_id == call.id).limit(1))
+        is not None
+    )

@@ -1,0 +1,294 @@
+"""The carrier's door: signed forms in, TwiML out. It owns the transaction and reads the clock once.
+
+Whatever goes wrong inside, the caller hears a sentence: an exception is logged with its call and
+answered by an apology, never by a 500.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import wraps
+from typing import Any, Protocol
+
+from flask import Blueprint, Response, abort, request
+from sqlalchemy.orm import Session
+from twilio.request_validator import RequestValidator
+
+from hotline import logs
+from hotline.clock import Clock
+from hotline.config import Capability, Settings
+from hotline.db import Database
+from hotline.phone import read_caller
+from ivr import calls, recordings, settling, sounds, turns
+from ivr.carrier import read_status
+from ivr.engine import Effect, Find, Heard, Record, Way
+from ivr.models import CallStatus
+from ivr.turns import Asked, Planned
+from ivr.twiml import Scribe
+from ivr.voices import RecordedPrompts
+from tickets.models import ReturnTry
+
+log = logs.logger(__name__)
+
+FORM_MAX_BYTES = 64_000  # a carrier's form is about 1 kB
+NEVER_ASKED = 1_000_000  # a question number that cannot be: the newest question is asked again
+
+
+class Bell(Protocol):
+    def ring(self, *promise_ids: int) -> None: ...
+
+
+class House(Protocol):
+    """What the telephone's door needs of the house."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def db(self) -> Database: ...
+    @property
+    def bell(self) -> Bell: ...
+
+
+def make_blueprint(house: House) -> Blueprint:
+    """The routes a carrier calls, under /ivr."""
+    settings = house.settings
+    voices = RecordedPrompts(settings.prompts)
+    scribe = Scribe(settings, voices)
+    validators = [RequestValidator(secret) for secret in settings.secrets]
+    fallback = scribe.apology(standalone=True)
+    door = Blueprint("ivr", __name__, url_prefix="/ivr")
+
+    def signed(view: Callable[[], str]) -> Callable[[], Response]:
+        @wraps(view)
+        def checked() -> Response:
+            request.max_content_length = FORM_MAX_BYTES
+            if not _is_signed(settings, validators):
+                log.warning("unsigned webhook refused", path=request.path)
+                abort(403)
+            logs.about(call=request.form.get("CallSid", "-"))
+            try:
+                return _xml(view())
+            except Exception:
+                log.exception("webhook failed", path=request.path)
+                return _xml(scribe.apology())
+            finally:
+                logs.forget()
+
+        checked.guard = "signed"  # type: ignore[attr-defined]  # read by the app's guard
+        return checked
+
+    def move_on(think: Callable[[Session], Asked | Planned | None]) -> str:
+        """Read and think; then, if the call moves, write it in one short transaction and ring the
+        bell after it. A question asked again is only read."""
+        now, ring = house.clock(), None
+        with house.db.reading() as session:
+            asked = think(session)
+        if asked is None:
+            return scribe.hang_up()
+        owed: list[int] = []
+        if isinstance(asked, Planned):
+            with house.db.writing() as session:
+                asked = turns.write(session, asked, now)
+                owed = settling.carry_out(
+                    session, settings, asked, recordings.reported(request.form), now
+                )
+            house.bell.ring(*owed)
+        if isinstance(asked.step, Find):
+            with house.db.reading() as session:
+                ring = calls.whom_to_ring(session, settings, asked.memory, asked.call_id, now)
+        return scribe.ask(asked.step, asked.says, turn=asked.turn, ring=ring)
+
+    def come_in(session: Session) -> Asked | Planned:
+        caller = read_caller(
+            request.form.get("From", ""), country=settings.country, area=settings.area_code
+        )
+        return calls.ring(session, settings, _sid(), caller, house.clock(), test=settings.demo)
+
+    @door.post("/ring")
+    @signed
+    def ring() -> str:
+        return move_on(come_in)
+
+    @door.post("/turn")
+    @signed
+    def turn() -> str:
+        def think(session: Session) -> Asked | Planned:
+            try:
+                return calls.hear(
+                    session,
+                    settings,
+                    _sid(),
+                    _number("turn", NEVER_ASKED),
+                    _heard(session, settings),
+                    house.clock(),
+                )
+            except calls.UnknownCallError:
+                log.warning("a turn of a call that never rang")
+                return come_in(session)
+
+        return move_on(think)
+
+    @door.post("/answered")
+    @signed
+    def answered() -> str:
+        token = request.args.get("token", "")
+        machine = request.form.get("AnsweredBy", "").startswith(("machine", "fax"))
+        return move_on(
+            lambda session: calls.answered(
+                session, settings, _sid(), token, house.clock(), machine=machine
+            )
+        )
+
+    @door.post("/whisper")
+    @signed
+    def whisper() -> str:
+        call_id, number, who = (_number(name, 0) for name in ("call", "turn", "who"))
+        digits = request.form.get("Digits")
+        if digits is None and "silent" not in request.args:
+            return scribe.whisper(call_id, number, who)
+        if not (digits or "").startswith("1"):
+            return scribe.hang_up()
+        with house.db.writing() as session:
+            settling.take(session, settings, call_id, who, house.clock())
+        return scribe.nothing()
+
+    @door.post("/recording")
+    @signed
+    def recording() -> str:
+        said = recordings.reported(request.form)
+        finished = request.form.get("RecordingStatus", "completed") == "completed"
+        if said is None or not finished or _is_empty(settings, said):
+            return scribe.nothing()
+        with house.db.writing() as session:
+            row = turns.find(session, _sid())
+            call = calls.lock(
+                session, row.id if row else _begun(session, come_in(session), house.clock())
+            )
+            number = _number("turn", NEVER_ASKED)
+            step = turns.step_of(session, call, number)
+            effect = step.effect if isinstance(step, Record) else Effect.KEEP
+            owed = settling.keep(session, settings, call, number, effect, said, house.clock())
+        house.bell.ring(*owed)
+        return scribe.nothing()
+
+    @door.post("/status")
+    @signed
+    def status() -> str:
+        word = read_status(request.form.get("CallStatus"))
+        if word is CallStatus.UNDER_WAY:
+            return scribe.nothing()
+        owed: list[int] = []
+        with house.db.writing() as session:
+            if (row := turns.find(session, _sid())) is not None:
+                owed = calls.end(session, row.id, word, _seconds(), house.clock())
+                settling.hang_up(session, settings, row.id, house.clock())
+            elif (token := request.args.get("token")) and (
+                attempt := session.query(ReturnTry).filter_by(token=token).one_or_none()
+            ):
+                settling.finish(session, settings, attempt, word, house.clock())
+        house.bell.ring(*owed)
+        return scribe.nothing()
+
+    @door.route("/fallback", methods=["GET", "POST"])
+    def broken() -> Response:
+        return _xml(fallback)
+
+    @door.get("/sound/<name>.wav")
+    def sound(name: str) -> Response:
+        if name not in sounds.SOUNDS:
+            abort(404)
+        return _wav(sounds.wav(name))
+
+    @door.get("/prompt/<prompt>.wav")
+    def prompt(prompt: str) -> Response:
+        if not voices.recorded(prompt):
+            abort(404)
+        return _wav(voices.wav(prompt))
+
+    # These hold no word of any caller, and the carrier fetches them without signing.
+    unsigned: tuple[Callable[..., Response], ...] = (broken, sound, prompt)
+    for view in unsigned:
+        view.guard = "open: holds no word of any caller"  # type: ignore[attr-defined]
+    return door
+
+
+def _begun(session: Session, coming: Asked | Planned, now: datetime) -> int:
+    """The call of a recording that overtook its ring."""
+    return (turns.write(session, coming, now) if isinstance(coming, Planned) else coming).call_id
+
+
+def _is_signed(settings: Settings, validators: list[RequestValidator]) -> bool:
+    signature = request.headers.get(settings.signature_header)
+    if not signature:
+        return False
+    # The address as it was sent: Flask's own un-escapes it, and behind a proxy has another host.
+    target = (
+        request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or request.full_path
+    )
+    if not target.startswith("/"):
+        target = "/" + target.split("//", 1)[-1].partition("/")[2]
+    url = settings.public_url + target
+    # The scheme is our setting's, never what a header of the request asks for.
+    scheme = settings.signature_scheme
+    return any(validator.validate(url, request.form, signature, scheme) for validator in validators)
+
+
+def _heard(session: Session, settings: Settings) -> Heard:
+    """What the caller did, from any of the forms in which the carriers report it."""
+    form = request.form
+    digits = form.get("Digits", "")
+    key, hung_up = ("", True) if digits == "hangup" else (digits[:1], False)
+    if "DialCallStatus" in form:
+        return Heard(Way.TAKEN if _was_taken(session, settings, form) else Way.UNTAKEN)
+    if (said := recordings.reported(form)) is not None:
+        return Heard(Way.EMPTY if _is_empty(settings, said) else Way.SPEECH, key, hung_up)
+    if "empty" in request.args:
+        return Heard(Way.EMPTY)
+    return Heard(Way.KEY, key) if key else Heard(Way.SILENCE, hung_up=hung_up)
+
+
+def _was_taken(session: Session, settings: Settings, form: Mapping[str, str]) -> bool:
+    """Whether a volunteer spoke with the caller. "completed" after a refused whisper is no answer."""
+    row = turns.find(session, _sid())
+    if row is None or row.taken_by is not None:
+        return row is not None
+    return Capability.WHISPER not in settings.capabilities and form["DialCallStatus"] in {
+        "completed",
+        "answered",
+    }
+
+
+def _is_empty(settings: Settings, said: recordings.Reported) -> bool:
+    return said.seconds is not None and said.seconds < settings.message_min_seconds
+
+
+def _sid() -> str:
+    sid = request.form.get("CallSid", "")
+    if not sid or len(sid) > 200:
+        raise MissingCallError("the webhook names no call")
+    return sid
+
+
+class MissingCallError(ValueError):
+    """A webhook without a usable CallSid: nobody can say whose it is."""
+
+
+def _number(name: str, otherwise: int) -> int:
+    value = request.args.get(name, "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else otherwise
+
+
+def _seconds() -> int | None:
+    value: Any = request.form.get("CallDuration", "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 8 else None
+
+
+def _xml(document: str) -> Response:
+    return Response(document, content_type="text/xml; charset=utf-8")
+
+
+def _wav(sound: bytes) -> Response:
+    return Response(
+        sound, content_type="audio/wav", headers={"Cache-Control": "public, max-age=86400"}
+    )

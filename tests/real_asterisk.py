@@ -1,0 +1,88 @@
+"""A real Asterisk of one's own, in a folder, with the configuration that the exchange writes.
+
+Only for `make test-asterisk`: Debian 12 has no Asterisk; Ubuntu, Debian 14 and FreePBX have.
+"""
+
+import shutil
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+from urllib.request import urlopen
+
+from softphone import free_port
+
+from ivr.exchange import asterisk_config
+from ivr.exchange.settings import Asterisk, EngineKind, ExchangeSettings
+
+CONF = """
+[directories](!)
+astetcdir => {etc}
+astmoddir => {modules}
+astvarlibdir => {var}
+astdbdir => {var}
+astkeydir => {var}
+astdatadir => {var}
+astagidir => {var}/agi-bin
+astspooldir => {spool}
+astrundir => {run}
+astlogdir => {log}
+[options]
+verbose = 1
+"""
+
+
+class RealAsterisk:
+    """Started with `settings`; `settings` afterwards name it as the engine."""
+
+    def __init__(self, folder: Path, settings: ExchangeSettings) -> None:
+        places = {name: folder / name for name in ("etc", "var", "spool", "run", "log")}
+        for place in places.values():
+            place.mkdir(parents=True)
+        for needed in ("sounds", "agi-bin"):
+            (places["var"] / needed).mkdir()
+        (places["spool"] / "recording").mkdir()  # or recording answers 500
+        self.settings = replace(
+            settings,
+            engine=EngineKind.ASTERISK,
+            asterisk=Asterisk(
+                url=f"http://127.0.0.1:{free_port()}",
+                password="a-secret-of-the-tests",
+                sounds_folder=places["var"] / "sounds" / "hotline",
+            ),
+        )
+        asterisk_config.write(self.settings, places["etc"])
+        modules = next(Path("/usr/lib").glob("**/asterisk/modules"))
+        self._conf = folder / "asterisk.conf"
+        self._conf.write_text(CONF.format(modules=modules, **places))
+        self._log = (folder / "output").open("wb")
+
+    def start(self) -> None:
+        program = shutil.which("asterisk") or "/usr/sbin/asterisk"
+        self._process = subprocess.Popen(
+            [program, "-C", str(self._conf), "-f", "-n", "-T"],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        deadline = time.monotonic() + 60
+        address = f"{self.settings.asterisk.url}/ari/api-docs/resources.json"
+        key = f"{self.settings.asterisk.username}:{self.settings.asterisk.password}"
+        while True:
+            try:
+                urlopen(f"{address}?api_key={key}", timeout=2).close()
+            except OSError:
+                assert self._process.poll() is None, "Asterisk ended; see its output file"
+                assert time.monotonic() < deadline, "Asterisk did not start"
+                time.sleep(0.2)
+            else:
+                return
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()

@@ -1,0 +1,55 @@
+"""Time on duty and time for return calls: pure arithmetic on half-open intervals `[start, end)`."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+
+import chinese_calendar
+
+Interval = tuple[datetime, datetime]
+Hours = Sequence[tuple[time, time]]  # of one day
+
+
+def after_duty_time(start: datetime, spent: timedelta, shifts: Sequence[Interval]) -> datetime:
+    """The instant at which so much time on duty has passed since `start`.
+
+    Nights, naps and holidays do not count, because nobody is on duty then. Where the known
+    shifts end too early, what is left is counted by the clock: a deadline must exist.
+    """
+    left, at = spent, start
+    for begins, ends in sorted(shifts):
+        if ends <= at:
+            continue
+        at = max(at, begins)
+        if at + left <= ends:
+            return at + left
+        left -= ends - at
+        at = ends
+    return at + left
+
+
+def is_rest_day(day: date) -> bool:
+    """A Saturday, a Sunday or a public holiday. Beyond the last published year: weekends only."""
+    if day.weekday() >= 5:
+        return True
+    try:
+        return bool(chinese_calendar.is_holiday(day))
+    except NotImplementedError:
+        return False
+
+
+def next_open(at: datetime, working: Hours, rest: Hours) -> datetime:
+    """The first instant at or after `at` (local time) that lies within the hours of its day."""
+    for days in range(31):
+        day = at.date() + timedelta(days=days)
+        for start, end in sorted(rest if is_rest_day(day) else working):
+            opens = datetime.combine(day, start, at.tzinfo)
+            if at < datetime.combine(day, end, at.tzinfo):
+                return max(at, opens)
+    raise ValueError("no hours at all within a month")
+
+
+def other_half(at: datetime) -> datetime:
+    """Where the other half of the day begins: noon today, or midnight when it is past noon."""
+    if at.hour < 12:
+        return at.replace(hour=12, minute=0, second=0, microsecond=0)
+    return datetime.combine(at.date() + timedelta(days=1), time.min, at.tzinfo)

@@ -1,0 +1,70 @@
+"""Who is on duty: the one place that is asked."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
+
+from tickets.hours import Interval
+from tickets.models import Role, Shift, Volunteer
+
+HORIZON = timedelta(days=14)  # how far ahead a deadline in duty time may lie
+
+
+# Built once: they are asked at every ring.
+ON_DUTY = (
+    select(Shift)
+    .where(Shift.starts_at <= bindparam("at"), Shift.ends_at > bindparam("at"))
+    .order_by(Shift.starts_at.desc(), Shift.id.desc())
+    .limit(1)
+)
+IS_ON_DUTY = (
+    select(Shift.id)
+    .where(Shift.starts_at <= bindparam("at"), Shift.ends_at > bindparam("at"))
+    .limit(1)
+)
+NEXT_SHIFT = (
+    select(Shift)
+    .where(Shift.starts_at > bindparam("at"))
+    .order_by(Shift.starts_at, Shift.id)
+    .limit(1)
+)
+LEADS = (
+    select(Volunteer).where(Volunteer.role == Role.LEAD, Volunteer.active).order_by(Volunteer.id)
+)
+
+
+def on_duty(session: Session, at: datetime) -> Shift | None:
+    """The shift at this instant. Where two overlap, the one that began later: it was put over the other."""
+    return session.scalar(ON_DUTY, {"at": at})
+
+
+def is_on_duty(session: Session, at: datetime) -> bool:
+    """Whether anybody is; asked at every ring, so it loads nobody."""
+    return session.connection().execute(IS_ON_DUTY, {"at": at}).first() is not None
+
+
+def next_shift(session: Session, at: datetime) -> Shift | None:
+    """The first shift that begins after this instant."""
+    return session.scalar(NEXT_SHIFT, {"at": at})
+
+
+def people_to_ring(session: Session, at: datetime) -> Sequence[Volunteer]:
+    """Whom to ring for a caller, in order: on duty, substitute, duty lead; nobody out of hours."""
+    shift = on_duty(session, at)
+    if shift is None:
+        return ()
+    leads = session.scalars(LEADS)
+    asked = {person.id: person for person in (shift.volunteer, shift.substitute, *leads) if person}
+    return [person for person in asked.values() if person.phone and person.active]
+
+
+def duty_times(session: Session, since: datetime) -> list[Interval]:
+    """The shifts from now to the horizon, as intervals."""
+    rows = session.execute(
+        select(Shift.starts_at, Shift.ends_at)
+        .where(Shift.ends_at > since, Shift.starts_at < since + HORIZON)
+        .order_by(Shift.starts_at)
+    )
+    return [(starts_at, ends_at) for starts_at, ends_at in rows]

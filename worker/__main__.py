@@ -1,0 +1,104 @@
+"""The worker's process: loads the ear once, forks the hands and the sweep, restarts what dies."""
+
+import gc
+import multiprocessing
+import signal
+import threading
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from redis.exceptions import RedisError
+from rq import Worker
+from rq.serializers import JSONSerializer
+
+from asr.recognizer import ModelUnusable, Recognizer, load
+from hotline import logs
+from hotline.config import Settings
+from hotline.runtime import build
+from worker import sweep
+from worker.jobs import HANDS, Hands
+from worker.queue import NAME, connect
+
+log = logs.logger(__name__)
+
+FORK = multiprocessing.get_context("fork")  # so that the hands share the model's memory
+RESTART_SECONDS = 1.0
+
+
+def main(settings: Settings) -> None:
+    """Keep promises until SIGTERM or SIGINT."""
+    recognizer = open_ear(settings)
+    gc.collect()
+    gc.freeze()  # what is loaded stays shared: the collector would touch, and so copy, its pages
+    stop = threading.Event()
+    for end in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(end, lambda *_: stop.set())
+    rooms: dict[str, BaseProcess] = {}
+    names = ["sweep", *(f"hands-{number + 1}" for number in range(settings.hands))]
+    while not stop.is_set():
+        for name in names:
+            if name not in rooms or not rooms[name].is_alive():
+                if name in rooms:
+                    log.warning("a process of the worker died; starting it again", process=name)
+                rooms[name] = FORK.Process(
+                    target=_room, args=(name, settings, recognizer), name=name, daemon=False
+                )
+                rooms[name].start()
+        stop.wait(RESTART_SECONDS)
+    for room in rooms.values():
+        room.terminate()
+    for room in rooms.values():
+        room.join(10)
+        if room.is_alive():
+            room.kill()
+
+
+def open_ear(settings: Settings) -> Recognizer | None:
+    """The recogniser, or None: then a person listens to every recording, and nothing is lost."""
+    if settings.model_path is None:
+        log.warning("no model: every recording is listened to by a person")
+        return None
+    try:
+        recognizer = load(settings.model_path)
+    except ModelUnusable as error:
+        log.error(
+            "the model cannot be used; every recording is listened to by a person", why=str(error)
+        )
+        return None
+    if recognizer.demo:
+        log.warning("this is the demonstration model: it has heard one synthesiser and no person")
+    return recognizer
+
+
+def _room(name: str, settings: Settings, recognizer: Recognizer | None) -> None:
+    """A child's whole life."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # the terminal's Ctrl-C reaches us through the parent
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    hands = Hands(build(settings), recognizer)
+    HANDS.set(hands)
+    if name == "sweep":
+        sweep.watch(hands, lambda: _orphaned())
+        return
+    while not _orphaned():
+        try:
+            connection: Any = connect(settings.redis)
+            connection.ping()
+            Worker([NAME], connection=connection, serializer=JSONSerializer).work(
+                logging_level="WARNING"
+            )
+            return
+        except (RedisError, OSError):
+            threading.Event().wait(RESTART_SECONDS)
+
+
+def _orphaned() -> bool:
+    """Whether the parent is gone: then nobody would restart us or tell us to stop."""
+    parent = multiprocessing.parent_process()
+    return parent is None or not parent.is_alive()
+
+
+if __name__ == "__main__":
+    logs.start()
+    main(Settings.read())

@@ -1,0 +1,46 @@
+"""The sweep: finds the promises nobody rang for, and keeps them itself where there is no Redis."""
+
+import time
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+from rq import Queue
+
+from hotline import logs
+from tickets import promises
+from worker.jobs import Hands
+from worker.queue import JOB, JOB_SECONDS, RESULT_SECONDS, connect, open_queue
+
+log = logs.logger(__name__)
+
+BELL_SECONDS = 1.0
+
+
+def sweep(hands: Hands, queue: Queue | None) -> int:
+    """One look: hand what is due to the queue, or, without one, keep it here. Returns how many."""
+    runtime = hands.runtime
+    with runtime.db.reading() as session:
+        due = promises.due(session, runtime.clock())
+    if queue is not None:
+        try:
+            if queue.count == 0:  # what already waits there has been rung for
+                for promise_id in due:
+                    queue.enqueue(
+                        JOB, promise_id, job_timeout=JOB_SECONDS, result_ttl=RESULT_SECONDS
+                    )
+            return len(due)
+        except (RedisError, OSError):
+            log.info("no Redis; the sweep keeps what is due itself")
+    return sum(hands.keep(promise_id) for promise_id in due)
+
+
+def watch(hands: Hands, stopped: Callable[[], bool]) -> None:
+    """Look again and again until stopped. Nothing that goes wrong ends it."""
+    settings = hands.runtime.settings
+    queue = open_queue(connect(settings.redis, BELL_SECONDS))
+    while not stopped():
+        try:
+            sweep(hands, queue)
+        except Exception:
+            log.exception("the sweep stumbled; it will look again")
+        time.sleep(settings.sweep_seconds)
