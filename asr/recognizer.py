@@ -17,6 +17,7 @@ BLOCK_SECONDS = (
     0.2  # long enough to be cheap, short enough that a stream's end-points fall as on a live call
 )
 KALDI_RATE_HZ = 16_000  # what Kaldi takes where conf/mfcc.conf names no --sample-frequency
+DEMO_LEAST_CONFIDENCE = 0.95  # it is sure of its one synthesiser, and too easily of people
 DEMO_MARK = "DEMO_MODEL"  # a file beside the model that says: heard one synthesiser only
 
 TRIAL_WALL_SECONDS = 180.0  # the 1.3 GB model from a slow disk
@@ -121,7 +122,11 @@ class VoskRecognizer:
         """Listen in blocks; every segment that an end-point closes is collected, and what is left at the end."""
         words = [word for result in self._results(sound) for word in _words(result)]
         return transcript.heard(
-            words, seconds=sound.seconds, speech_seconds=sound.speech_seconds, model=self.name
+            words,
+            seconds=sound.seconds,
+            speech_seconds=sound.speech_seconds,
+            model=self.name,
+            least_confidence=DEMO_LEAST_CONFIDENCE if self.demo else transcript.LEAST_CONFIDENCE,
         )
 
     def _results(self, sound: Sound) -> Iterator[dict[str, Any]]:

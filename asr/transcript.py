@@ -14,8 +14,9 @@ FILLERS = frozenset(
 
 WEAK_CONFIDENCE = 0.6
 # A text is shown as it is only if all of these hold; else its ticket says that the recording must be heard.
-LEAST_CONFIDENCE = 0.75
-MOST_WEAK_SHARE = 0.34  # one weak word in three
+LEAST_CONFIDENCE = 0.8
+MOST_WEAK_SHARE = 0.25  # one weak word in four
+MOST_UNHEARD_SHARE = 0.1  # words the model does not have are seldom alone
 # Mandarin is spoken at 3 to 6 characters a second; far outside it a recogniser filled in or skipped.
 PLAUSIBLE_CHARACTERS_PER_SECOND = (1.0, 10.0)
 
@@ -77,21 +78,26 @@ class Transcript:
 
 
 def heard(
-    words: Sequence[Word], *, seconds: float, speech_seconds: float, model: str
+    words: Sequence[Word],
+    *,
+    seconds: float,
+    speech_seconds: float,
+    model: str,
+    least_confidence: float = LEAST_CONFIDENCE,
 ) -> Transcript:
     """Write the words out as a text and judge it. No words in what was speech is heard too, and not trusted."""
     words = tuple(words)
-    text = written([word.text for word in words])
     # A filler has a confidence of its own, but what it is sure of is that it does not know.
     sure = [0.0 if word.text in FILLERS else word.confidence for word in words]
     confidence = sum(sure) / len(words) if words else 0.0
     weak_share = sum(word.weak for word in words) / len(words) if words else 0.0
+    unheard_share = sum(word.text in FILLERS for word in words) / len(words) if words else 1.0
     characters = sum(len(word.text) for word in words if word.text not in FILLERS)
     pace = characters / speech_seconds if speech_seconds > 0 else 0.0
     slowest, fastest = PLAUSIBLE_CHARACTERS_PER_SECOND
     return Transcript(
         outcome=Outcome.HEARD,
-        text=text,
+        text=written([word.text for word in words]),
         words=words,
         confidence=round(confidence, 4),
         weak_share=round(weak_share, 4),
@@ -99,8 +105,9 @@ def heard(
         seconds=round(seconds, 3),
         speech_seconds=round(speech_seconds, 3),
         model=model,
-        trusted=confidence >= LEAST_CONFIDENCE
+        trusted=confidence >= least_confidence
         and weak_share <= MOST_WEAK_SHARE
+        and unheard_share <= MOST_UNHEARD_SHARE
         and slowest <= pace <= fastest,
     )
 

@@ -63,7 +63,7 @@ def test_so_are_most_that_nobody_thought_of(error_rate: float, right: float, fal
 def test_what_is_acted_on_in_the_call_is_sure() -> None:
     draw = random.Random(7)
     said = wrong = 0
-    for code, words in requests(KNOWN) + requests(UNSEEN):
+    for code, words in requests(KNOWN)[::2] + requests(UNSEEN):
         if acted := intent.sure(suggest(misheard(words, 0.25, draw), MATTERS)):
             said, wrong = said + 1, wrong + (acted.code != code)
     assert said > 200
