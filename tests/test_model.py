@@ -3,6 +3,7 @@
 import json
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,7 @@ def read_pcm(path: Path) -> Pcm:
 
 def results(
     model: vosk.Model, pcm: npt.NDArray[np.floating] | Pcm, grammar: list[str] | None = None
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     words = [] if grammar is None else [json.dumps(grammar, ensure_ascii=False)]
     recogniser = vosk.KaldiRecognizer(model, RATE, *words)
     recogniser.SetWords(True)
