@@ -1,0 +1,1 @@
+"""The commands an installer and a committee type, a module a subject."""

@@ -1,0 +1,56 @@
+"""`hotline db`: the database and its tables; and how every command opens them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from sqlalchemy import inspect
+
+from hotline import migration
+from hotline.config import Settings
+from hotline.db import Database
+
+
+class OldTablesError(Exception):
+    """The database holds tables, but not those of this version."""
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Database]:
+    database = Database(settings.database, synchronous=settings.sqlite_synchronous)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def ready_tables(database: Database) -> None:
+    """Make the tables of a new house; raises OldTablesError where there are others already."""
+    if migration.at_head(database):
+        return
+    if inspect(database.engine).get_table_names():
+        raise OldTablesError
+    migration.upgrade(database)
+
+
+@click.group()
+def db() -> None:
+    """The database and its tables."""
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the tables to this version. Make a backup first."""
+    with opened(Settings.read()) as database:
+        migration.upgrade(database)
+    click.echo("数据库的表是最新的了。")
+
+
+@db.command("revision")
+@click.argument("message", required=False)
+@click.option("--first", is_flag=True, help="Write the one first revision anew.")
+def db_revision(message: str | None, first: bool) -> None:
+    """For developers: write a revision from what the models have become."""
+    if not first and not message:
+        raise click.UsageError("say what changed, or --first")
+    click.echo(migration.write_first() if first else migration.write_next(message or ""))
