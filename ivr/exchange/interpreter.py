@@ -100,7 +100,9 @@ class Interpreter:
 
     async def _document(self, go: Go) -> Go | End:
         """Fetch one and carry it out; what follows it."""
-        body = await self._house.web.ask(go.url, go.method, self._call.form(**dict(go.form)))
+        patient = go.url != self._fallback_url  # which is asked when waiting was of no use
+        form = self._call.form(**dict(go.form))
+        body = await self._house.web.ask(go.url, go.method, form, patient=patient)
         self._url = go.url
         for verb in twiml.read(body):
             if self._leg.gone.is_set():
