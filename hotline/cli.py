@@ -6,9 +6,11 @@ import click
 
 from hotline import config, logs
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
+from hotline.commands.exchange import exchange, furnish_exchange
 from hotline.commands.people import people
 from hotline.commands.roster import roster
 from hotline.config import Settings, WrongSettingsError
+from hotline.exchange import furnish
 from hotline.household import AlreadyRunningError, Household, alone_in, commands
 
 WRONG = 2  # the exit code for settings and commands that cannot be
@@ -35,11 +37,11 @@ def main() -> None:
 
 
 @main.command()
-def serve() -> None:
+@click.option("--exchange", "with_exchange", is_flag=True, help="The house's own exchange too.")
+def serve(with_exchange: bool) -> None:
     """Run the line: web server, worker and Redis, until Ctrl-C or SIGTERM."""
-    settings = Settings.read()
-    settings.need_carrier()
-    house = commands(settings)
+    settings = (furnish_exchange if with_exchange else furnish)(Settings.read())
+    house = commands(settings, exchange=with_exchange)
     logs.start()
     with alone_in(settings.data_folder):
         with opened(settings) as database:
@@ -52,8 +54,7 @@ def worker() -> None:
     """Run the worker alone, where the web server runs elsewhere."""
     from worker.__main__ import main as work  # it loads libvosk: only where it is needed
 
-    settings = Settings.read()
-    settings.need_carrier()
+    settings = furnish(Settings.read())
     with opened(settings) as database:
         ready_tables(database)
     logs.start()
@@ -146,7 +147,7 @@ def fallback() -> None:
     click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
 
 
-for group in (db, people, roster):
+for group in (db, exchange, people, roster):
     main.add_command(group)
 
 

@@ -93,13 +93,19 @@ class Scribe:
     def apology(self, *, standalone: bool = False) -> str:
         """The line is broken. Stand-alone, it needs no file of ours, so that it can lie anywhere."""
         response = VoiceResponse()
-        slots = {"committee_phone": self._committee_phone()}
         if standalone:
-            self._speak(response, prompts.text("I50", slots))
+            self._speak(response, self.sorry())
         else:
-            self._say(response, [{"prompt": "I50", "slots": slots}])
+            self._say(response, [{"prompt": "I50", "slots": self._sorry_slots()}])
         response.hangup()
         return str(response)
+
+    def sorry(self) -> str:
+        """The words of the apology, for who must say them without us."""
+        return prompts.text("I50", self._sorry_slots())
+
+    def _sorry_slots(self) -> dict[str, str]:
+        return {"committee_phone": self._committee_phone()}
 
     def _committee_phone(self) -> str:
         if not self.settings.committee_phone:
