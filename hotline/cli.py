@@ -69,15 +69,21 @@ def worker() -> None:
     help="Default: 127.0.0.1:8080 or the next free port.",
 )
 @click.option(
+    "--sip", default="", metavar="ADDRESS:PORT",
+    help="Where softphones ring. Default: 127.0.0.1:5070 or the next free port.",
+)  # fmt: skip
+@click.option(
     "--folder", type=click.Path(path_type=Path), default=None, help="Default: data/demo here."
 )
 @click.option("--keep", is_flag=True, help="Leave the demonstration's data at the end.")
-def demo(listen: str, folder: Path | None, keep: bool) -> None:
+def demo(listen: str, sip: str, folder: Path | None, keep: bool) -> None:
     """Show the whole house on this machine: no account, no network, nothing left afterwards."""
     from hotline import demo as house
 
     try:
-        house.run(listen=listen, folder=folder or Path("data") / "demo", keep=keep, say=click.echo)
+        house.run(
+            listen=listen, sip=sip, folder=folder or Path("data") / "demo", keep=keep, say=click.echo
+        )  # fmt: skip
     except house.NotOursError as error:
         raise click.ClickException(
             f"{error} 不是演示用的文件夹，不动它。请用 --folder 换一个。"

@@ -19,6 +19,7 @@ from ivr.exchange.settings import (
 
 KEY_FILE = "exchange.key"
 SIP_PORT = 5060
+DEMONSTRATION_CALLER = "+8657988880101"  # whom a softphone without a number is taken for
 NOT_YET = "0" * 64  # stands for the key while it is only asked whether all else is right
 
 # What the exchange calls a setting, and what the installer does.
@@ -121,6 +122,7 @@ def _translate(settings: Settings, wrong: _Wrong, apology: str = "") -> Exchange
             trunk=_trunk(settings, wrong), asterisk=_asterisk(settings),
             country_code=_country_code(settings), area_code=settings.area_code,
             outside_prefix=settings.exchange_outside_prefix, allowed_numbers=_numbers(settings),
+            nameless_caller=DEMONSTRATION_CALLER if settings.demo else "",
             max_calls=settings.exchange_calls, max_outgoing_a_day=settings.exchange_calls_a_day,
             data_folder=settings.data_folder.absolute() / "exchange",
         )  # fmt: skip
