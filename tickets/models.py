@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -24,6 +25,12 @@ from tickets.lifecycle import State
 def _kept(kind: type[StrEnum]) -> Enum:
     """An enum kept by its value, as plain text."""
     return Enum(kind, native_enum=False, length=20, values_callable=lambda k: [e.value for e in k])
+
+
+def _where_set(table: str, column: str) -> Index:
+    """An index that costs nothing where the column is empty."""
+    is_set = text(f"{column} IS NOT NULL")
+    return Index(f"ix_{table}_{column}", column, sqlite_where=is_set, postgresql_where=is_set)
 
 
 class Role(StrEnum):
@@ -264,18 +271,17 @@ class Promise(Base):
     __table_args__ = (
         Index("ix_promises_due", "state", "due_at"),
         UniqueConstraint("duty", "call_id"),
+        # Most promises are about neither: each call makes one to settle it.
+        _where_set("promises", "recording_id"),
+        _where_set("promises", "ticket_id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     duty: Mapped[Duty] = mapped_column(_kept(Duty))
     made_at: Mapped[datetime] = mapped_column(UtcDateTime)
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    recording_id: Mapped[int | None] = mapped_column(
-        ForeignKey("recordings.id"), default=None, index=True
-    )
-    ticket_id: Mapped[int | None] = mapped_column(
-        ForeignKey("tickets.id"), default=None, index=True
-    )
+    recording_id: Mapped[int | None] = mapped_column(ForeignKey("recordings.id"), default=None)
+    ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), default=None)
     call_id: Mapped[int | None] = mapped_column(
         ForeignKey("calls.id", use_alter=True), default=None
     )
