@@ -176,6 +176,9 @@ def test_a_message_becomes_a_request_and_its_news_is_heard(
     rings(line, grandma)
     line.records()  # she presses nothing
     grandma.says(words)
+    grandma.presses("#")
+    grandma.presses("3")  # her own words again
+    line.until(lambda: find(words, grandma.heard())[0] > 0.9, "she hears herself")
     grandma.hangs_up()
     line.until(line.texts, "the words are written down")
     assert "水费" in line.texts()[0]

@@ -19,7 +19,7 @@ from tickets import promises, return_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording, ReturnTry
 from tickets.returns import Outcome
 from worker import listening
-from worker.fetching import NotYetError, RefusedError, fetch
+from ivr.fetching import NotYetError, RefusedError, fetch
 
 log = logs.logger(__name__)
 
