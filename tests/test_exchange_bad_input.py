@@ -12,15 +12,15 @@ import pytest
 import requests
 from exchange_house import (
     ACCOUNT,
+    MOST,
     OUR_NUMBER,
     TOKEN,
     House,
     TwimlApp,
-    find,
+    came_through,
     house,
     prompt,
     wav_bytes,
-    worst_window,
 )
 from flask import Response
 from raw_sip import RawCaller, sdp
@@ -83,9 +83,7 @@ def test_nothing_of_it_disturbs_another_call(home: House, tmp_path: Path) -> Non
         grandma.hangs_up()
         home.app.wait_for("/status", From="13700000000", CallStatus="completed")
     heard = grandma.heard()
-    score, at = find(music, heard)
-    assert score >= 0.9
-    assert worst_window(music, heard, at) >= 0.9
+    assert came_through(music, heard) >= MOST
 
 
 def _status(port: int, body: str) -> int:
@@ -148,8 +146,8 @@ def test_sound_from_a_stranger_is_left_out(home: House) -> None:
         kept = home.app.wait_for("/kept")
     recording = exchange.recording(kept.form["RecordingSid"])
     middle = slice(2000, 10000)  # the first and last frames depend on when the recording began
-    assert find(mine[middle], recording)[0] >= 0.9
-    assert find(theirs[middle], recording)[0] < 0.2
+    assert came_through(mine[middle], recording) >= MOST
+    assert came_through(theirs[middle], recording) == 0
 
 
 def test_keys_whose_end_is_lost_and_broken_ones(home: House) -> None:
@@ -221,7 +219,7 @@ def test_a_dead_application_is_apologised_for(home: House) -> None:
         heard = _listen_until_bye(caller)
         home.app.wait_for("/status", CallStatus="completed")
     spoken = g711.decode(exchange.ask(exchange.exchange.sounds.say(sorry)).alaw)
-    assert find(spoken, heard)[0] >= 0.9
+    assert came_through(spoken, heard) >= MOST
 
 
 def test_an_application_that_does_not_answer(home: House) -> None:
@@ -264,7 +262,7 @@ def test_the_application_dies_in_mid_call_and_hears_the_end_when_it_is_back(
     kept = home.app.wait_for("/kept", Digits="hangup")
     home.app.wait_for("/recorded")
     home.app.wait_for("/status", CallStatus="completed")
-    assert find(words, exchange.recording(kept.form["RecordingSid"]))[0] >= 0.9
+    assert came_through(words, exchange.recording(kept.form["RecordingSid"])) >= MOST
     assert all(request.signed for request in home.app.requests)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
-from exchange_house import find, prompt
+from exchange_house import MOST, came_through, prompt
 from processes import end, family, until
 from softphone import RATE, Phone, free_port, write_wav
 from sqlalchemy import select
@@ -55,6 +55,7 @@ class Line:
             "EXCHANGE_REST": f"127.0.0.1:{free_port()}", "EXCHANGE_RTP_PORTS": f"{rtp}-{rtp + 100}",
             "SHIFT_HOURS": "00:00-12:00,12:00-24:00", "MODEL_PATH": str(MODEL),
             "RETURN_HOURS": "00:00-24:00", "RETURN_HOURS_REST": "00:00-24:00", "SWEEP_SECONDS": "0.3",
+            "OPENING_WAIT_SECONDS": "2",
         }  # fmt: skip
         (folder / "hotline.env").write_text("".join(f"HOTLINE_{k}={v}\n" for k, v in lines.items()))
         prompts = folder / "data" / "prompts"
@@ -178,11 +179,11 @@ def test_a_message_becomes_a_request_and_its_news_is_heard(
     grandma.says(words)
     grandma.presses("#")
     grandma.presses("3")  # her own words again
-    line.until(lambda: find(words, grandma.heard())[0] > 0.9, "she hears herself")
+    line.until(lambda: came_through(words, grandma.heard()) >= MOST, "she hears herself")
     grandma.hangs_up()
     line.until(line.texts, "the words are written down")
     assert "水费" in line.texts()[0]
-    assert find(NEIGHBOUR["I10"], grandma.heard(1))[0] >= 0.9
+    assert came_through(NEIGHBOUR["I10"], grandma.heard(1)) >= MOST
     line.until(lambda: line.newest_call() is CallStatus.COMPLETED, "the call is over")
 
     line.is_done()

@@ -68,7 +68,7 @@ class Exchange:
             is_known,
         )
         self.rest = Rest(settings, self.board, self.store, self.engine)
-        self.gate.live = lambda: max(self.engine.live, len(self.board.calls))
+        self.gate.live = lambda: max(self.engine.live, self.board.live)
 
     async def start(self) -> None:
         """Open every door; when one does not open, the others are shut again."""

@@ -75,6 +75,11 @@ class Switchboard:
         self._closing = False
         engine.on_ring = self._rings
 
+    @property
+    def live(self) -> int:
+        """Calls that hold a line, or are about to; one that is only being written down does not."""
+        return sum(call.leg is None or not call.leg.gone.is_set() for call in self.calls.values())
+
     # Coming in
 
     def _rings(self, leg: Leg) -> None:
