@@ -25,6 +25,8 @@ from exchange_house import (
 from flask import Response
 from raw_sip import RawCaller, sdp
 from softphone import RATE, Phone
+from sqlalchemy import text
+from twilio.base.exceptions import TwilioRestException
 
 from ivr.exchange import g711
 
@@ -157,9 +159,7 @@ def test_keys_whose_end_is_lost_and_broken_ones(home: House) -> None:
         home.app.wait_for("/voice")
         for number, payload in enumerate([b"", b"\x05", struct.pack("!BBH", 77, 10, 160)]):
             caller.rtp.sendto(_header(126, number, 160, 1) + payload, ("127.0.0.1", caller.far_rtp))
-        for number in range(10, 15):  # key 5 goes down; no packet says that it comes up
-            event = struct.pack("!BBH", 5, 10, 160 * (number - 9))
-            caller.rtp.sendto(_header(126, number, 320, 1) + event, ("127.0.0.1", caller.far_rtp))
+        _press_five(caller)  # the key goes down; no packet says that it comes up
         assert home.app.wait_for("/turn").form["Digits"] == "5"
 
 
@@ -277,6 +277,41 @@ def test_a_full_disk(home: House) -> None:
         home.app.wait_for("/fallback")
         assert caller.receive()[0].startswith("BYE ")
     assert home.app.count("/kept") == home.app.count("/empty") == 0
+
+
+def test_a_disk_that_no_longer_takes_anything(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller hears an apology; when the disk is well again, the end of the call is told."""
+    sorry = "对不起"
+    home.app.pages["/voice"] = lambda form: (
+        '<Record action="/kept" playBeep="false" finishOnKey="5" timeout="60"/>'
+    )
+    exchange = home.exchange(apology=sorry)
+    monkeypatch.setattr("ivr.exchange.call.FULL_DISK_SECONDS", 0.05)
+
+    def takes_nothing(so: bool) -> None:
+        pragma = text(f"PRAGMA query_only={int(so)}")
+        exchange.ask(exchange.exchange.store.do(lambda session: session.execute(pragma)))
+
+    with RawCaller(exchange.sip_port) as caller:
+        assert caller.invite() == 200
+        exchange.wait_for_recording()
+        takes_nothing(True)
+        _press_five(caller)
+        heard = _listen_until_bye(caller)
+    spoken = g711.decode(exchange.ask(exchange.exchange.sounds.say(sorry)).alaw)
+    assert came_through(spoken, heard) >= MOST
+    assert home.app.count("/kept") == home.app.count("/status") == 0
+    with pytest.raises(TwilioRestException) as refused:
+        exchange.client.calls.create(to="+8613812345678", from_=OUR_NUMBER, url=home.app.base)
+    assert refused.value.status == 500
+    takes_nothing(False)
+    home.app.wait_for("/status", CallStatus="completed")
+
+
+def _press_five(caller: RawCaller) -> None:
+    for number in range(10, 15):
+        event = struct.pack("!BBH", 5, 10, 160 * (number - 9))
+        caller.rtp.sendto(_header(126, number, 320, 1) + event, ("127.0.0.1", caller.far_rtp))
 
 
 def test_a_prompt_that_is_no_sound_is_left_out(home: House) -> None:

@@ -23,6 +23,7 @@ from ivr.exchange.store import (
     CallRow,
     CallStatus,
     Direction,
+    NotKeptError,
     Store,
     placed_since,
     rang_us,
@@ -121,7 +122,7 @@ class Switchboard:
                 status_events=order.status_events if order.status_callback else [],
             )
         )
-        await self._store.save(call.row)
+        await self._write_down(call)
         log.info("%s is to ring %s", call.sid, mask(order.to))
         call.task = asyncio.create_task(self._outgoing(call, order))
         return call.row
@@ -196,8 +197,16 @@ class Switchboard:
                 parent_sid=parent.sid,
             )
         )
-        await self._store.save(call.row)
+        await self._write_down(call)
         return call
+
+    async def _write_down(self, call: Call) -> None:
+        """A call that cannot be kept is not placed: nobody could say later that it was."""
+        try:
+            await self._store.save(call.row)
+        except NotKeptError:
+            del self.calls[call.sid]
+            raise
 
     # Each call
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
@@ -13,6 +15,8 @@ from yarl import URL
 from ivr.exchange.settings import ExchangeSettings
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 LARGEST_DOCUMENT = 256_000  # bytes read of an answer; TwiML itself may have 64,000 characters
 LARGEST_SOUND = 10_000_000
@@ -77,7 +81,8 @@ class WebApp:
         An application that is not there may be starting anew: it is asked again for a while. What
         it heard it may hear twice; every webhook may.
         """
-        status, body, kind = await self._asked(url, method, form, patient=patient)
+        sending = partial(self._send, url, method, form)
+        status, body, kind = await (self._patiently(sending) if patient else sending())
         if status >= 400:
             raise WebhookError(11200, url, f"HTTP {status}")
         if status == 204 or not body.strip():
@@ -89,16 +94,15 @@ class WebApp:
         except UnicodeDecodeError as error:
             raise WebhookError(12100, url, "not UTF-8") from error
 
-    async def _asked(
-        self, url: str, method: str, form: Form, *, patient: bool
-    ) -> tuple[int, bytes, str]:
+    async def _patiently(self, send: Callable[[], Awaitable[T]]) -> T:
+        """Again and again while nobody is there, but not for ever."""
         clock = asyncio.get_running_loop().time
         until = clock() + min(PATIENCE_SECONDS, self._settings.webhook_seconds)
         while True:
             try:
-                return await self._send(url, method, form)
+                return await send()
             except NotThereError:
-                if not patient or clock() > until:
+                if clock() > until:
                     raise
                 await asyncio.sleep(LOOK_SECONDS)
 
@@ -131,6 +135,9 @@ class WebApp:
 
     async def fetch(self, url: str, etag: str = "", last_modified: str = "") -> Fetched:
         """A sound; status 304 when it has not changed. Raises WebhookError."""
+        return await self._patiently(partial(self._fetch, url, etag, last_modified))
+
+    async def _fetch(self, url: str, etag: str, last_modified: str) -> Fetched:
         headers = {"X-Twilio-Signature": self._sign(url, {})}
         if etag:
             headers["If-None-Match"] = etag
@@ -156,6 +163,8 @@ class WebApp:
                 )
         except TimeoutError as error:
             raise WebhookError(11205, url, "no answer in time") from error
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
+            raise NotThereError(11200, url, type(error).__name__) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise WebhookError(11200, url, type(error).__name__) from error
 
