@@ -192,7 +192,8 @@ class Ticket(Base):
     missing: Mapped[str] = mapped_column(String(200), default="")
     satisfaction: Mapped[int | None] = mapped_column(default=None)
     contacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
-    accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    assigned_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # the last time
+    accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # this round
     done_by: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # a deadline
     done_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)

@@ -7,24 +7,10 @@ from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hotline.db import Base, UtcDateTime, kept
+from tickets.trips import Reason as Reason
+from tickets.trips import Went as Went
 
 PLACES = ("窗口", "医院", "药店", "银行", "营业厅", "其他")
-
-
-class Went(StrEnum):
-    RESIDENT = "resident"
-    VOLUNTEER = "volunteer"
-
-
-class Reason(StrEnum):
-    """Why one outing did not settle it."""
-
-    MATERIALS = "materials"  # 材料不齐
-    CLOSED = "closed"  # 窗口关门
-    BREAKDOWN = "breakdown"  # 系统故障
-    WRONG_PLACE = "wrong_place"  # 找错地方
-    IN_PERSON = "in_person"  # 需本人到场
-    OTHER = "other"
 
 
 class VisitKind(StrEnum):

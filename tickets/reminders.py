@@ -27,13 +27,13 @@ class Step(StrEnum):
 
 
 class Reminder(Base):
-    """That one person is reminded, once, of one limit in one round. Written by the sweep.
+    """That one person is reminded, once, of one limit in one round. Written by `tickets.limits`.
 
     Seen is what that person's page, or a call, says of it.
     """
 
     __tablename__ = "reminders"
-    __table_args__ = (UniqueConstraint("ticket_id", "round", "limit", "step"),)
+    __table_args__ = (UniqueConstraint("ticket_id", "round", "limit", "volunteer_id"),)
 
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))

@@ -220,6 +220,7 @@ def upgrade() -> None:
         sa.Column("missing", sa.String(length=200), nullable=False),
         sa.Column("satisfaction", sa.Integer(), nullable=True),
         sa.Column("contacted_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("assigned_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("accepted_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("done_by", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("done_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
@@ -350,6 +351,7 @@ def upgrade() -> None:
         sa.Column("was", sa.JSON(), nullable=False),
         sa.Column("owed", sa.JSON(), nullable=False),
         sa.Column("dropped", sa.JSON(), nullable=False),
+        sa.Column("linked", sa.JSON(), nullable=False),
         sa.Column("undone_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_deeds_ticket_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deeds")),
@@ -402,8 +404,8 @@ def upgrade() -> None:
             "ticket_id",
             "round",
             "limit",
-            "step",
-            name=op.f("uq_reminders_ticket_id_round_limit_step"),
+            "volunteer_id",
+            name=op.f("uq_reminders_ticket_id_round_limit_volunteer_id"),
         ),
     )
     with op.batch_alter_table("reminders", schema=None) as batch_op:
