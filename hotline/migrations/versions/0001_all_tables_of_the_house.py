@@ -351,7 +351,6 @@ def upgrade() -> None:
         sa.Column("was", sa.JSON(), nullable=False),
         sa.Column("owed", sa.JSON(), nullable=False),
         sa.Column("dropped", sa.JSON(), nullable=False),
-        sa.Column("linked", sa.JSON(), nullable=False),
         sa.Column("undone_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_deeds_ticket_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deeds")),
