@@ -1,6 +1,7 @@
 """All tables in one place, for the migrations and for nobody else."""
 
 import ivr.models
+import tickets.checklist
 import tickets.matters
 import tickets.models
 import tickets.outings
@@ -11,6 +12,7 @@ from hotline.db import Base
 metadata = Base.metadata
 rooms = (
     ivr.models,
+    tickets.checklist,
     tickets.matters,
     tickets.models,
     tickets.outings,
