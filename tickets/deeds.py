@@ -118,18 +118,12 @@ def change(ticket: Ticket, what: Act, by: Person, now: datetime, said: Said) -> 
             pass
 
 
-def write(
-    session: Session, ticket: Ticket, act: Act, by: Person, now: datetime, before: Mapping[str, Any]
-) -> Deed:
-    """Write down what the act changed, and bring the round's row up to the ticket."""
+def deed(ticket: Ticket, act: Act, by: Person, now: datetime, before: Mapping[str, Any]) -> Deed:
+    """What the act changed since `before`, as a row to be added."""
     ticket.version += 1
-    now_so = snapshot(ticket)
-    deed = Deed(
-        ticket_id=ticket.id, act=act, at=now, person=by.label,
-        was={name: value for name, value in before.items() if now_so[name] != value},
-    )  # fmt: skip
-    session.add(deed)
-    return deed
+    after = snapshot(ticket)
+    was = {name: value for name, value in before.items() if after[name] != value}
+    return Deed(ticket_id=ticket.id, act=act, at=now, person=by.label, was=was)
 
 
 def put_back(ticket: Ticket, deed: Deed) -> None:

@@ -26,7 +26,7 @@ UNDONE = (*UNTAKEN, State.IN_HAND)  # who waits for papers is not hurried
 def passed(
     settings: Settings, ticket: Ticket, times: Sequence[Interval], now: datetime
 ) -> dict[Limit, datetime]:
-    """The limits that this request is past, and since when; `times` are the shifts until now."""
+    """The limits that this request is past, and since when; `times` are the shifts around now."""
     limits: dict[Limit, datetime | None] = {}
     if ticket.state in UNTAKEN:
         limits[Limit.ACCEPT] = accept_by(settings, ticket, times)
@@ -52,7 +52,7 @@ def due(session: Session, settings: Settings, now: datetime) -> list[Reminder]:
     shift = on_duty(session, now)
     if shift is None and next_shift(session, now) is not None:
         return []
-    times = duty_times(session, now - HORIZON)
+    times = duty_times(session, now - HORIZON / 2)
     late = [
         (ticket, limit, since)
         for ticket in _late(session, settings, now)
@@ -95,7 +95,7 @@ def standing(
     session: Session, settings: Settings, volunteer_id: int, now: datetime
 ) -> Sequence[Reminder]:
     """What this person was reminded of and has not seen, where it is still late; the oldest first."""
-    times = duty_times(session, now - HORIZON)
+    times = duty_times(session, now - HORIZON / 2)
     unseen = session.execute(
         select(Reminder, Ticket)
         .join(Ticket, Ticket.id == Reminder.ticket_id)

@@ -161,7 +161,8 @@ def act(
     deeds.change(ticket, what, by, now, said)
     ticket.state = after_state
     ticket.merged_into_id = target.id if target else None
-    deed = deeds.write(session, ticket, what, by, now, before)
+    deed = deeds.deed(ticket, what, by, now, before)
+    session.add(deed)
     if not deeds.ROUND.isdisjoint(deed.was):
         deeds.keep_round(session, ticket, now, why if what is Act.REOPEN else "")
     facts: dict[str, Any] = {"into": ticket.merged_into_id} if target else {}
