@@ -1,13 +1,13 @@
 """Filling the roster: the volunteers take turns, shift by shift."""
 
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime, time, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hotline.clock import SHANGHAI
-from tickets.hours import Hours, is_rest_day
+from tickets import roster
+from tickets.hours import Hours, is_rest_day, shift_times
 from tickets.models import Role, Shift, Volunteer
 
 
@@ -27,8 +27,9 @@ def fill(
     if not people:
         raise NobodyError
     added = []
+    calendar = roster.calendar(session)
     for starts_at, ends_at in shift_times(hours, first, days):
-        if not rest_days and is_rest_day(starts_at.date()):
+        if not rest_days and is_rest_day(starts_at.date(), calendar):
             continue
         taken = select(Shift.id).where(Shift.starts_at < ends_at, Shift.ends_at > starts_at)
         if session.scalar(taken.limit(1)) is not None:
@@ -44,20 +45,6 @@ def fill(
         session.flush()
         added.append(shift)
     return added
-
-
-def shift_times(hours: Hours, first: date, days: int) -> Iterator[tuple[datetime, datetime]]:
-    """Start and end of each shift, `[start, end)`, in the order they come."""
-    for number in range(days):
-        day = first + timedelta(days=number)
-        for start, end in sorted(hours):
-            yield (
-                datetime.combine(day, start, SHANGHAI),
-                # 24:00 is read as the day's last instant; a shift ends where the next day begins
-                datetime.combine(day + timedelta(days=1), time.min, SHANGHAI)
-                if end == time.max
-                else datetime.combine(day, end, SHANGHAI),
-            )
 
 
 def turn_takers(session: Session) -> Sequence[Volunteer]:
