@@ -1,11 +1,12 @@
 """`hotline roster`: who is on duty when."""
 
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 
 import click
 from sqlalchemy import select
 
-from hotline import clock, config
+from hotline import clock
 from hotline.commands.database import opened, ready_tables
 from hotline.config import Settings
 
@@ -25,6 +26,7 @@ DAY = click.DateTime(formats=["%Y-%m-%d"])
 def roster_fill(first: datetime | None, days: int, workdays: bool) -> None:
     """Add the missing shifts, volunteers taking turns; nothing that stands is changed."""
     from tickets import ledger, rotation
+    from tickets import roster as roster_rows
 
     settings = Settings.read()
     start = first.date() if first else clock.now().date()
@@ -32,8 +34,10 @@ def roster_fill(first: datetime | None, days: int, workdays: bool) -> None:
         ready_tables(database)
         try:
             with database.writing() as session:
-                hours = [config.read_hours(each) for each in settings.shift_hours]
-                added = rotation.fill(session, hours, start, days, rest_days=not workdays)
+                needed = roster_rows.duty_hours(session, settings)
+                if workdays:
+                    needed = replace(needed, rest=())
+                added = rotation.fill(session, needed, start, days)
                 if added:
                     ledger.write(
                         session, at=clock.now(), person=ledger.SYSTEM, act="fill_roster",
