@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from hotline.config import Settings
 from hotline.phone import CallerId, CallerKind
-from ivr import engine, slots
+from ivr import engine, slots, voices
 from ivr.engine import Heard, Place
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus
 from ivr.turns import Asked, Planned, find, newest, repeat, step, where_it_stands
-from tickets import roster, service
+from tickets import directory, roster, service
 from tickets.models import Duty, Promise, PromiseState, ReturnTry, Ticket
 
 RECORDING_MAY_COME = timedelta(minutes=2)  # after the end of a call
@@ -40,7 +40,7 @@ def ring(
     known = caller.kind is CallerKind.KNOWN
     requests = service.open_request_ids(session, phone) if phone else ()
     on_duty = roster.is_on_duty(session, now)
-    facts = {
+    facts: dict[str, Any] = {
         "caller": caller.kind.value,
         "phone": phone,
         "situation": "closed" if not on_duty else "open_request" if known and requests else "fresh",
@@ -48,6 +48,7 @@ def ring(
         "ticket": requests[0] if requests else None,
         "volunteers": len(_people_to_ring(session, settings, now)) if on_duty else 0,
     }
+    facts |= _voice(session, phone)
     row = {"flow": "inbound", "caller_kind": caller.kind.value, "phone": phone, "test": test}
     return _begin(session, settings, sid, row, facts, now)
 
@@ -62,7 +63,7 @@ def answered(
     if (call := find(session, sid)) is not None:
         return repeat(session, call, 1)
     ticket = attempt.promise.ticket
-    facts = {
+    facts: dict[str, Any] = {
         "caller": CallerKind.KNOWN.value,
         "phone": attempt.phone,
         "event": attempt.promise.event.value if attempt.promise.event else "",
@@ -71,6 +72,7 @@ def answered(
         "machine": machine,
         "volunteers": len(_people_to_ring(session, settings, now)),
     }
+    facts |= _voice(session, attempt.phone)
     row = {
         "flow": "return", "caller_kind": CallerKind.KNOWN.value, "phone": attempt.phone, "try_id": attempt.id,
         "about_ticket_id": ticket.id if ticket else None, "test": bool(ticket and ticket.test),
@@ -171,7 +173,17 @@ def _words(
         slots.fill(session, settings, said, call_id=call_id, memory=turn.place.memory, now=now)
         for said in turn.says
     )
-    return [word for word in filled if word is not None]
+    said = [word for word in filled if word is not None]
+    if kept_in := turn.place.memory.get(engine.FACT + "set"):
+        return [{**word, "set": kept_in} if "prompt" in word else word for word in said]
+    return said
+
+
+def _voice(session: Session, phone: str | None) -> dict[str, str]:
+    """The set of prompts for whoever has this number, where it is another than everybody's."""
+    voice = directory.voice_of(session, phone) if phone else directory.Voice()
+    kept_in = voices.set_for(voice.dialect, voice.slow)
+    return {"set": kept_in} if kept_in else {}
 
 
 def _people_to_ring(session: Session, settings: Settings, now: datetime) -> Sequence[Any]:
