@@ -64,6 +64,12 @@ def consents(session: Session, resident: Resident) -> dict[ConsentTo, Consent]:
     return {row.to: row for row in rows}
 
 
+def all_consents(session: Session, to: ConsentTo) -> dict[int, Consent]:
+    """Everybody's present consent to one thing, by resident."""
+    rows = session.scalars(select(Consent).where(Consent.to == to, Consent.taken_back_at.is_(None)))
+    return {row.resident_id: row for row in rows}
+
+
 def write_note(
     session: Session, resident: Resident, text: str, by: Person, now: datetime
 ) -> ResidentNote:
@@ -75,6 +81,14 @@ def write_note(
     session.flush()
     residents.note(session, resident, "write_note", by, now)
     return row
+
+
+def is_noted(session: Session, resident: Resident, text: str) -> bool:
+    """Whether the very same words are there already; tells nobody what is."""
+    same = select(ResidentNote.id).where(
+        ResidentNote.resident_id == resident.id, ResidentNote.text == text.strip()
+    )
+    return session.scalar(same.limit(1)) is not None
 
 
 def read_notes(
