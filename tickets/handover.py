@@ -67,7 +67,7 @@ def hand_on(
     by: Person,
     now: datetime,
     *,
-    opened_before: datetime,
+    opened_before: datetime | None = None,
 ) -> list[int]:
     """Pass on what waits for somebody and was not taken; the tickets that went."""
     waiting = _tickets(session, from_id, (State.ASSIGNED,), opened_before)
@@ -117,17 +117,12 @@ def _row(session: Session, shift: Shift) -> HandOver:
 
 
 def _tickets(
-    session: Session, assignee_id: int, states: tuple[State, ...], before: datetime
+    session: Session, assignee_id: int, states: tuple[State, ...], before: datetime | None
 ) -> Sequence[Ticket]:
-    return session.scalars(
-        select(Ticket)
-        .where(
-            Ticket.assignee_id == assignee_id,
-            Ticket.state.in_(states),
-            Ticket.opened_at < before,
-        )
-        .order_by(Ticket.opened_at, Ticket.id)
-    ).all()
+    asked = select(Ticket).where(Ticket.assignee_id == assignee_id, Ticket.state.in_(states))
+    if before is not None:
+        asked = asked.where(Ticket.opened_at < before)
+    return session.scalars(asked.order_by(Ticket.opened_at, Ticket.id)).all()
 
 
 def _told(row: HandOver, to: Volunteer | None) -> str:

@@ -86,7 +86,7 @@ def assign(
     session.refresh(shift)
     _note(session, shift, "assign_shift", by, now, why=why, before=before)
     if shift.starts_at <= now and before != volunteer_id:
-        handover.hand_on(session, before, shift.volunteer, by, now, opened_before=now)
+        handover.hand_on(session, before, shift.volunteer, by, now)
 
 
 def remove(session: Session, shift: Shift, by: Person, now: datetime, *, why: str = "") -> None:
