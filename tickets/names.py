@@ -21,6 +21,8 @@ SURNAMES = {
 def syllables(name: str) -> list[str]:
     """李桂芳 as li, gui, fang; what is no Chinese character is kept in small letters."""
     name = re.sub(r"\s|·", "", name)
+    if len(name) == 2 and name[0] in "小老阿" and name[1] in SURNAMES:  # 小曾
+        return [*_read(name[0]), *SURNAMES[name[1]]]
     for length in (2, 1):
         surname = name[:length]
         if surname in SURNAMES and len(name) > length:

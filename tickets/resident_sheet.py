@@ -32,7 +32,7 @@ COLUMNS = (
     Column(PHONE, ("电话号码", "联系电话", "手机", "手机号", "手机号码", "座机", "号码"), example="13800000000、0579-88880000", width=30),
     Column(DIALECT, ("说什么话", "语言"), example="金华话", width=10),
     Column(SLOW, ("慢速", "放慢", "说慢一点"), example="是", width=8),
-    Column(AGREED, ("同意日期", "登记日期"), example="2026-12-01", width=14),
+    Column(AGREED, ("同意日期", "登记日期"), example="2026-09-01", width=14),
     Column(AGREED_BY, ("同意方式",), example="当面", width=12),
 )  # fmt: skip
 # Read where somebody has them, but not asked for: an address in one cell, and words in confidence.
