@@ -3,10 +3,22 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    ScalarSelect,
+    and_,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session, selectinload
 
+from hotline.db import connection_of
 from tickets.models import Dialect, Resident, ResidentPhone
 
 MOST_FOUND = 50
@@ -24,21 +36,33 @@ class Voice:
     slow: bool = False
 
 
-# Built once: it is asked at every ring.
-VOICES = (
-    select(Resident.dialect, Resident.slow)
-    .join(ResidentPhone)
-    .where(ResidentPhone.phone == bindparam("phone"), Resident.active)
+def _of_number(column: ColumnElement[Any]) -> ScalarSelect[Any]:
+    return (
+        select(column)
+        .join_from(Resident, ResidentPhone)
+        .where(ResidentPhone.phone == bindparam("phone"), Resident.active)
+        .scalar_subquery()
+    )
+
+
+# Built once: they are asked at every ring, with everything else that it needs to know.
+VOICE_COLUMNS = (
+    _of_number(func.min(Resident.dialect)).label("dialect"),
+    _of_number(func.max(Resident.dialect)).label("other_dialect"),
+    _of_number(func.max(cast(Resident.slow, Integer))).label("slow"),
 )
+VOICE = select(*VOICE_COLUMNS)
+
+
+def voice(row: Any) -> Voice:
+    """How to speak to a number, from a row with `VOICE_COLUMNS`: in dialect if all who share it hear that
+    best, slowly if any of them needs it."""
+    agreed = row.dialect if row.dialect == row.other_dialect else None
+    return Voice(agreed or Dialect.MANDARIN, bool(row.slow))
 
 
 def voice_of(session: Session, phone: str) -> Voice:
-    """How to speak to this number: in dialect if all who share it hear that best, slowly if any needs it."""
-    rows = session.connection().execute(VOICES, {"phone": phone}).all()
-    dialects = {dialect for dialect, _ in rows}
-    return Voice(
-        dialects.pop() if len(dialects) == 1 else Dialect.MANDARIN, any(slow for _, slow in rows)
-    )
+    return voice(connection_of(session).execute(VOICE, {"phone": phone}).one())
 
 
 def find(session: Session, text: str, *, limit: int = MOST_FOUND) -> Sequence[Resident]:
