@@ -123,8 +123,8 @@ def address(resident: Resident) -> str:
 def _fits(word: str) -> ColumnElement[bool]:
     door = DOOR.fullmatch(word)
     if word.isdigit() and len(word) >= 3:
-        ends = Resident.phones.any(ResidentPhone.phone.endswith(word))
-        return or_(ends, Resident.room == word)
+        ends = select(ResidentPhone.resident_id).where(ResidentPhone.phone.endswith(word))
+        return or_(Resident.id.in_(ends), Resident.room == word)
     if door:
         columns = (Resident.building, Resident.unit, Resident.room)
         return and_(

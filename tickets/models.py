@@ -168,7 +168,7 @@ class ResidentPhone(Base):
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     phone: Mapped[str] = mapped_column(String(16), index=True)
     resident_id: Mapped[int] = mapped_column(
-        ForeignKey("residents.id", ondelete="CASCADE"), init=False
+        ForeignKey("residents.id", ondelete="CASCADE"), init=False, index=True
     )
 
 

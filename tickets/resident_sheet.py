@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, time
 
 from sqlalchemy import select
@@ -60,6 +60,12 @@ class Asked:
     agreed_how: ConsentBy = ConsentBy.IN_PERSON
     note: str = ""
 
+    @property
+    def particulars(self) -> Particulars:
+        """As somebody new."""
+        given = {name: value for name, value in asdict(self.change).items() if value is not None}
+        return Particulars(self.name, phones=self.phones, **given)
+
 
 @dataclass(frozen=True, slots=True)
 class ResidentImport:
@@ -103,10 +109,11 @@ def apply(session: Session, settings: Settings, content: bytes, by: Person, now:
     planned = plan(session, settings, content, now)
     planned.told.need_all()
     for asked, known in planned.to_do:
-        resident = known or residents.add(session, Particulars(asked.name), by, now)
-        residents.change(session, resident, asked.change, by, now)
-        for phone in asked.phones:
-            residents.attach(session, resident, Phone(phone), by, now)
+        resident = known or residents.add(session, asked.particulars, by, now)
+        if known:
+            residents.change(session, known, asked.change, by, now)
+            for phone in asked.phones:
+                residents.attach(session, known, Phone(phone), by, now)
         if asked.agreed_at is not None:
             confidence.agree(
                 session, resident, ConsentTo.RECORDS, asked.agreed_how, by, now,

@@ -280,6 +280,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("resident_phones", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_resident_phones_phone"), ["phone"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_resident_phones_resident_id"), ["resident_id"], unique=False
+        )
 
     op.create_table(
         "shifts",
@@ -938,6 +941,7 @@ def downgrade() -> None:
 
     op.drop_table("shifts")
     with op.batch_alter_table("resident_phones", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_resident_phones_resident_id"))
         batch_op.drop_index(batch_op.f("ix_resident_phones_phone"))
 
     op.drop_table("resident_phones")
