@@ -31,6 +31,9 @@ COLUMNS = (
 PARTS = {"上午": (time(0), time(12)), "早班": (time(0), time(12)), "下午": (time(12), time(18)),
          "晚上": (time(18), time.max), "夜班": (time(18), time.max), "晚班": (time(18), time.max)}  # fmt: skip
 
+LOOKS_BACK = timedelta(days=400)  # older rows of a file are past anyway
+FOR_EVER = datetime(9999, 1, 1, tzinfo=SHANGHAI)
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -130,11 +133,11 @@ class _Reader:
     @classmethod
     def of(cls, session: Session, settings: Settings, sheet: Sheet, now: datetime) -> "_Reader":
         people = session.scalars(select(Volunteer).where(Volunteer.active))
-        since, until = now - timedelta(days=400), now + timedelta(days=800)
+        since = now - LOOKS_BACK
         return cls(
             sheet, now, roster.duty_hours(session, settings), {each.name: each for each in people},
-            roster.shifts(session, since, until),
-            frozenset((row.volunteer_id, row.day) for row in days_off(session, since.date(), 1200)),
+            roster.shifts(session, since, FOR_EVER),
+            frozenset((row.volunteer_id, row.day) for row in days_off(session, since.date())),
         )  # fmt: skip
 
     def asked(self, row: Row) -> Asked | None:

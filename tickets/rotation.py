@@ -57,10 +57,7 @@ def propose(session: Session, needed: DutyHours, first: date, days: int) -> Prop
     plan = generate(
         slots,
         _next_in_turn([person.id for person in people], last.volunteer_id if last else None),
-        off={
-            (row.volunteer_id, row.day)
-            for row in days_off(session, first - timedelta(days=1), days + 2)
-        },
+        off={(row.volunteer_id, row.day) for row in days_off(session, first - timedelta(days=1))},
         standing=[
             Turn(_slot(s.starts_at, s.ends_at, needed), s.volunteer_id, s.substitute_id)
             for s in standing
@@ -100,12 +97,10 @@ def turn_takers(session: Session) -> Sequence[Volunteer]:
     return ()
 
 
-def days_off(session: Session, first: date, days: int) -> Sequence[DayOff]:
-    """Who cannot have duty in these days."""
+def days_off(session: Session, first: date) -> Sequence[DayOff]:
+    """Who cannot have duty on which day, from `first` on."""
     return session.scalars(
-        select(DayOff)
-        .where(DayOff.day >= first, DayOff.day < first + timedelta(days=days))
-        .order_by(DayOff.day, DayOff.volunteer_id)
+        select(DayOff).where(DayOff.day >= first).order_by(DayOff.day, DayOff.volunteer_id)
     ).all()
 
 
