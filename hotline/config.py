@@ -133,11 +133,18 @@ class Settings(BaseSettings):
     ring_resident_seconds: int = Field(50, ge=20, le=120, description="How long a return call rings (R27)")
 
     # duty and promises
-    shift_hours: Names = Field(("08:30-11:30", "14:00-17:00"), description="Hours of a day that `hotline roster fill` makes shifts for")
+    shift_hours: Names = Field(("08:30-11:30", "14:00-17:00"), description="Shifts of a working day; 20:00-08:00 runs through the night")
+    shift_hours_rest: Names = Field(("08:30-11:30", "14:00-17:00"), description="Shifts of a rest day or holiday; empty: nobody is needed")
     accept_within_minutes: int = Field(30, ge=5, description="Duty time until a request should be taken")
     contact_within_minutes: int = Field(120, ge=10, description="Duty time until a resident should have heard from us")
     ring_back_within_minutes: int = Field(60, ge=10, description="Duty time until somebody who left no words is called back")
     done_within_hours: int = Field(48, ge=1, description="Hours in which a routine request should be done")
+    complex_done_within_days: int = Field(7, ge=1, description="Days in which a complex request should be done")
+    tell_within_hours: int = Field(24, ge=1, description="Hours after a request is done in which the resident should know")
+    remind_after_minutes: int = Field(30, ge=5, description="Duty time between reminding the volunteer, the substitute and the duty lead of a passed limit")
+    undo_within_minutes: int = Field(10, ge=1, le=60, description="How long an act or an outing can be taken back by whoever wrote it")
+    same_request_days: int = Field(7, ge=1, le=60, description="Days in which a second request of one person may be the first once more")
+    check_matters_days: int = Field(90, ge=1, description="Days after which a matter of the catalogue should be checked again")
     return_hours: Names = Field(("08:30-11:30", "14:30-19:00"), description="Hours of return calls on working days")
     return_hours_rest: Names = Field(("09:30-11:00", "15:00-17:30"), description="Hours of return calls on rest days and holidays")
     return_calls_a_day: int = Field(2, ge=1, le=5, description="Return calls to one person on one day at most")
@@ -162,7 +169,8 @@ class Settings(BaseSettings):
 
     @field_validator(
         "signing_secrets", "media_hosts", "capabilities_add", "capabilities_remove",
-        "shift_hours", "return_hours", "return_hours_rest", "exchange_peers", "exchange_numbers", mode="before",
+        "shift_hours", "shift_hours_rest", "return_hours", "return_hours_rest", "exchange_peers",
+        "exchange_numbers", mode="before",
     )  # fmt: skip
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -179,7 +187,15 @@ class Settings(BaseSettings):
             Capability(name)
         return value
 
-    @field_validator("shift_hours", "return_hours", "return_hours_rest")
+    @field_validator("shift_hours", "shift_hours_rest")
+    @classmethod
+    def _shifts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for start, end in map(read_hours, value):
+            if start == end:
+                raise ValueError("a shift must be written like 08:30-11:30")
+        return value
+
+    @field_validator("return_hours", "return_hours_rest")
     @classmethod
     def _hours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for start, end in map(read_hours, value):

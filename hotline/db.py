@@ -6,10 +6,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any, cast
 
-from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, create_engine, event
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Enum,
+    MetaData,
+    create_engine,
+    event,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, Session
 from sqlalchemy.types import TypeDecorator
@@ -51,6 +61,11 @@ class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, repr=False):
     )
 
 
+def kept(kind: type[StrEnum]) -> Enum:
+    """An enum kept by its value, as plain text."""
+    return Enum(kind, native_enum=False, length=20, values_callable=lambda k: [e.value for e in k])
+
+
 class Database:
     """One engine. `reading` and `writing` are the only ways in; `writing` commits at its end."""
 
@@ -60,7 +75,7 @@ class Database:
         self._gate: WriterGate | None = None
         if self.is_sqlite:
             file = Path(self.url.database or "")
-            file.parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._gate = WriterGate(file.with_name(file.name + ".gate"))
             self.engine = _sqlite_engine(url, synchronous)
         else:

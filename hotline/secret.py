@@ -9,7 +9,7 @@ def kept(folder: Path, name: str) -> str:
     """The secret in this file, made when it is first asked for: 64 hexadecimal digits."""
     file = folder / name
     if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mine = file.with_name(f"{name}.{secrets.token_hex(8)}")
         with os.fdopen(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
             out.write(secrets.token_hex(32))

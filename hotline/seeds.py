@@ -15,6 +15,8 @@ from hotline.config import read_hours
 from hotline.runtime import Runtime
 from hotline.web.auth import set_pin
 from tickets import ledger, promises, rotation, service
+from tickets import matters as catalogue
+from tickets.coverage import DutyHours
 from tickets.lifecycle import Act
 from tickets.models import (
     Duty,
@@ -119,13 +121,20 @@ def residents(runtime: Runtime) -> None:
 def roster(runtime: Runtime) -> None:
     """Somebody on duty at every hour, from some days ago to a week ahead; missing shifts only."""
     first = runtime.clock().date() - timedelta(days=DAYS_BACK)
+    hours = [read_hours(each) for each in ROUND_THE_CLOCK]
     with runtime.db.writing() as session:
         rotation.fill(
             session,
-            [read_hours(each) for each in ROUND_THE_CLOCK],
+            DutyHours(hours, hours),
             first,
             DAYS_BACK + DAYS_AHEAD + 1,
         )
+
+
+def matters(runtime: Runtime) -> None:
+    """The catalogue, as every new house begins with it."""
+    with runtime.db.writing() as session:
+        catalogue.seed(session, runtime.clock())
 
 
 def on_duty_now(runtime: Runtime) -> str:

@@ -207,9 +207,10 @@ def make_blueprint(house: House) -> Blueprint:
 
     @door.get("/prompt/<prompt>.wav")
     def prompt(prompt: str) -> Response:
-        if not voices.recorded(prompt):
+        kept_in = request.args.get("set", "")
+        if not voices.recorded(prompt, kept_in):
             abort(404)
-        return _wav(voices.wav(prompt))
+        return _wav(voices.wav(prompt, kept_in))
 
     @door.get("/own/<seal>/<name>.wav")
     def own(seal: str, name: str) -> Response:

@@ -8,7 +8,6 @@ from sqlalchemy import (
     JSON,
     CheckConstraint,
     Date,
-    Enum,
     ForeignKey,
     Index,
     String,
@@ -16,15 +15,12 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from hotline.db import Base, UtcDateTime
+from hotline.db import kept as _kept
+from tickets import names
 from tickets.lifecycle import State
-
-
-def _kept(kind: type[StrEnum]) -> Enum:
-    """An enum kept by its value, as plain text."""
-    return Enum(kind, native_enum=False, length=20, values_callable=lambda k: [e.value for e in k])
 
 
 def _where_set(table: str, column: str) -> Index:
@@ -52,6 +48,28 @@ class Source(StrEnum):
     DESK = "desk"
 
 
+class Mode(StrEnum):
+    """How an errand is done."""
+
+    HELP = "help"  # 帮办: with them
+    FOR_THEM = "for_them"  # 代办: somebody goes for them
+    AT_HOME = "at_home"  # 上门办: it is done in their home
+
+
+class Complexity(StrEnum):
+    ROUTINE = "routine"
+    COMPLEX = "complex"
+
+
+class Elsewhere(StrEnum):
+    """Who does what the line does not."""
+
+    CITY_LINE = "12345"
+    AMBULANCE = "120"
+    POLICE = "110"
+    OTHER = "other"
+
+
 class Fetch(StrEnum):
     WANTED = "wanted"
     STORED = "stored"
@@ -66,6 +84,7 @@ class Duty(StrEnum):
     DELETE = "delete"
     RETURN_CALL = "return_call"
     SETTLE_CALL = "settle_call"
+    HAND_OVER = "hand_over"  # what is open at the end of a shift
 
 
 class PromiseState(StrEnum):
@@ -84,6 +103,13 @@ class Event(StrEnum):
     MATERIALS = "materials"
 
 
+class Dialect(StrEnum):
+    """What a resident hears best; also the name of the folder of prompts recorded in it."""
+
+    MANDARIN = "普通话"
+    JINHUA = "金华话"
+
+
 class Volunteer(Base):
     """One person who signs in: a volunteer, the duty lead, a committee member, an administrator."""
 
@@ -97,10 +123,16 @@ class Volunteer(Base):
     wrong_pins: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
     active: Mapped[bool] = mapped_column(default=True)
+    # the secret part of the address of their own calendar feed
+    feed_token: Mapped[str | None] = mapped_column(String(64), default=None, unique=True)
 
 
 class Resident(Base):
-    """One resident. Several may share a number; one may have several."""
+    """One resident. Several may share a number; one may have several.
+
+    Written by `tickets.residents`. One that was merged into another stays as a row, so that what
+    points at it still does.
+    """
 
     __tablename__ = "residents"
 
@@ -109,10 +141,22 @@ class Resident(Base):
     building: Mapped[str] = mapped_column(String(10), default="")
     unit: Mapped[str] = mapped_column(String(10), default="")
     room: Mapped[str] = mapped_column(String(10), default="")
+    dialect: Mapped[Dialect] = mapped_column(_kept(Dialect), default=Dialect.MANDARIN)
+    slow: Mapped[bool] = mapped_column(default=False)  # hears better when spoken to slowly
+    active: Mapped[bool] = mapped_column(default=True)  # false: moved away, died, or merged
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"), default=None)
     test: Mapped[bool] = mapped_column(default=False)
+    # how the name is found by keys: liguifang, lgf; they follow the name
+    pinyin: Mapped[str] = mapped_column(String(160), init=False, index=True)
+    initials: Mapped[str] = mapped_column(String(40), init=False, index=True)
     phones: Mapped[list["ResidentPhone"]] = relationship(
-        default_factory=list, cascade="all, delete-orphan"
+        default_factory=list, cascade="all, delete-orphan", order_by="ResidentPhone.id"
     )
+
+    @validates("name")
+    def _read_aloud(self, _: str, name: str) -> str:
+        self.pinyin, self.initials = names.pinyin(name), names.initials(name)
+        return name
 
 
 class ResidentPhone(Base):
@@ -124,7 +168,7 @@ class ResidentPhone(Base):
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     phone: Mapped[str] = mapped_column(String(16), index=True)
     resident_id: Mapped[int] = mapped_column(
-        ForeignKey("residents.id", ondelete="CASCADE"), init=False
+        ForeignKey("residents.id", ondelete="CASCADE"), init=False, index=True
     )
 
 
@@ -155,6 +199,7 @@ class Ticket(Base):
         UniqueConstraint("day", "sequence"),
         Index("ix_tickets_open_by_phone", "phone", "state"),
         Index("ix_tickets_assignee_state", "assignee_id", "state"),
+        _where_set("tickets", "merged_into_id"),
         # one call makes at most one request, however often and by whomever it is reported
         UniqueConstraint("call_id"),
     )
@@ -182,7 +227,21 @@ class Ticket(Base):
     missing: Mapped[str] = mapped_column(String(200), default="")
     satisfaction: Mapped[int | None] = mapped_column(default=None)
     contacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    assigned_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # the last time
+    accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # this round
+    done_by: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # a deadline
     done_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    # who accepted it last: theirs until another accepts, also while it is being passed on
+    holder_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
+    mode: Mapped[Mode | None] = mapped_column(_kept(Mode), default=None)
+    complexity: Mapped[Complexity] = mapped_column(_kept(Complexity), default=Complexity.ROUTINE)
+    in_person: Mapped[bool] = mapped_column(default=False)  # they came to the desk themselves
+    resident_trips: Mapped[int | None] = mapped_column(default=None)  # by their own count
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), default=None)
+    referred_to: Mapped[Elsewhere | None] = mapped_column(_kept(Elsewhere), default=None)
+    void_reason: Mapped[str] = mapped_column(String(200), default="")
+    version: Mapped[int] = mapped_column(default=0)  # one more with every act and every undoing
     test: Mapped[bool] = mapped_column(default=False)
 
     resident: Mapped[Resident | None] = relationship(init=False, foreign_keys=[resident_id])
@@ -271,6 +330,7 @@ class Promise(Base):
     __table_args__ = (
         Index("ix_promises_due", "state", "due_at"),
         UniqueConstraint("duty", "call_id"),
+        UniqueConstraint("duty", "shift_id"),
         # Most promises are about neither: each call makes one to settle it.
         _where_set("promises", "recording_id"),
         _where_set("promises", "ticket_id"),
@@ -284,6 +344,10 @@ class Promise(Base):
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), default=None)
     call_id: Mapped[int | None] = mapped_column(
         ForeignKey("calls.id", use_alter=True), default=None
+    )
+    # a shift that was taken off the roster leaves its promises without one
+    shift_id: Mapped[int | None] = mapped_column(
+        ForeignKey("shifts.id", ondelete="SET NULL"), default=None
     )
     event: Mapped[Event | None] = mapped_column(_kept(Event), default=None)
     state: Mapped[PromiseState] = mapped_column(_kept(PromiseState), default=PromiseState.OPEN)

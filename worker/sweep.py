@@ -7,7 +7,8 @@ from redis.exceptions import RedisError
 from rq import Queue
 
 from hotline import logs
-from tickets import promises
+from tickets import handover, limits, promises
+from tickets import watch as roster_watch
 from worker.jobs import Hands
 from worker.queue import JOB, JOB_SECONDS, RESULT_SECONDS, connect, open_queue
 
@@ -19,6 +20,7 @@ BELL_SECONDS = 1.0
 def sweep(hands: Hands, queue: Queue | None) -> int:
     """One look: hand what is due to the queue, or, without one, keep it here. Returns how many."""
     runtime = hands.runtime
+    look_at_the_roster(hands)
     with runtime.db.reading() as session:
         due = promises.due(session, runtime.clock())
     if queue is not None:
@@ -34,6 +36,31 @@ def sweep(hands: Hands, queue: Queue | None) -> int:
     return sum(hands.keep(promise_id) for promise_id in due)
 
 
+def look_at_the_roster(hands: Hands) -> None:
+    """Owe the hand-over of the shifts that have ended, and announce what is wrong with the next."""
+    runtime, now = hands.runtime, hands.runtime.clock()
+    with runtime.db.reading() as session:
+        idle = not handover.ended(session, now) and not roster_watch.due(
+            session, runtime.settings, now
+        )
+    if idle:
+        return
+    with runtime.db.writing() as session:
+        handover.owe(session, now)
+        roster_watch.announce(session, runtime.settings, now)
+
+
+def remind(hands: Hands) -> list[int]:
+    """Write down who has to be reminded of what is late; the pen is taken only if there is any."""
+    runtime = hands.runtime
+    now = runtime.clock()
+    with runtime.db.reading() as session:
+        if not limits.due(session, runtime.settings, now):
+            return []
+    with runtime.db.writing() as session:
+        return limits.remind(session, runtime.settings, now)
+
+
 def watch(hands: Hands, stopped: Callable[[], bool]) -> None:
     """Look again and again until stopped. Nothing that goes wrong ends it."""
     settings = hands.runtime.settings
@@ -41,6 +68,7 @@ def watch(hands: Hands, stopped: Callable[[], bool]) -> None:
     while not stopped():
         try:
             sweep(hands, queue)
+            remind(hands)
         except Exception:
             log.exception("the sweep stumbled; it will look again")
         time.sleep(settings.sweep_seconds)
