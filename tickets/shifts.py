@@ -76,6 +76,7 @@ def assign(
 
     During the shift, what waits for whoever had it goes to whoever has it now.
     """
+    roster.hold(session, shift)
     if shift.ends_at <= now:
         raise ShiftOverError
     refuse_clash(session, volunteer_id, shift.starts_at, shift.ends_at, but=(shift.id,))
@@ -106,6 +107,7 @@ def absent(
     Raises ShiftOverError, NotOnThisShiftError. One who cannot because of another shift is passed
     over. A shift under way that nobody can take ends now.
     """
+    roster.hold(session, shift)
     if shift.ends_at <= now:
         raise ShiftOverError
     if person.id == shift.substitute_id:

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from tickets import ledger, shifts
+from tickets import ledger, roster, shifts
 from tickets.ledger import Person
 from tickets.models import Shift, Volunteer
 from tickets.rota import Swap, SwapState
@@ -107,7 +107,9 @@ def asked_of(session: Session, volunteer_id: int) -> Sequence[Swap]:
 
 
 def _open(session: Session, swap_id: int) -> Swap:
-    swap = session.get_one(Swap, swap_id, with_for_update=True, populate_existing=True)
+    swap = session.get_one(Swap, swap_id)
+    roster.hold(session, swap.shift, swap.return_shift)
+    session.refresh(swap)
     if swap.state is not SwapState.PROPOSED:
         raise SwapOverError(swap.state)
     return swap
@@ -123,6 +125,7 @@ def _check(
     giver: int | None = None,
 ) -> None:
     """That both shifts are still theirs to give, have not begun, and clash with nothing else."""
+    roster.hold(session, shift, in_return)
     given = [each for each in (shift, in_return) if each is not None]
     if any(each.starts_at <= now for each in given):
         raise shifts.ShiftOverError
