@@ -34,7 +34,8 @@ def propose(
 ) -> Swap:
     """The one who has the shift asks another to take it, in return for one of theirs or for nothing.
 
-    Raises ShiftOverError (it has begun), NotTheirsError, ClashError. Asked twice, it is one proposal.
+    Raises ShiftOverError (it has begun), NotTheirsError, ClashError, GoneError. Asked twice, it is
+    one proposal.
     """
     _check(session, shift, to.id, in_return, now)
     standing = session.scalar(
@@ -58,7 +59,9 @@ def propose(
 def accept(session: Session, swap_id: int, by: Person, now: datetime) -> Swap:
     """The one who was asked says yes, and the shifts change hands.
 
-    Raises SwapOverError, ClashError, NotTheirsError (it is not theirs to answer).
+    Where the roster has changed meanwhile, or the shift has begun, nothing happens and the swap
+    comes back as overtaken. Raises SwapOverError, ClashError, GoneError, NotTheirsError (it is not
+    theirs to answer).
     """
     swap = _open(session, swap_id)
     if by.volunteer_id != swap.to_id:
