@@ -64,14 +64,11 @@ def places(home: Path, vosk_model_path: str | None) -> list[Path]:
 def find(configured: Path | None, folders: list[Path]) -> Path | None:
     """Choose the model to use: the configured one, whatever its state, else the best that the folders hold.
 
-    A folder may be a model or hold some; Chinese ones only, the big one before the small.
+    A folder may be a model or hold some (as VOSK_MODEL_PATH does); Chinese ones only, the big one before the small.
     """
     if configured is not None:
-        return configured
-    held = models(folders)
-    ranked = [folder for name in BEST_FIRST for folder in held if folder.name == name]
-    others = [folder for folder in held if re.search(r"(?:^|-)(?:cn|zh)(?:-|$)", folder.name)]
-    return next(iter([*ranked, *others]), None)
+        return configured if _looks_like_a_model(configured) else _best([configured]) or configured
+    return _best(folders)
 
 
 def models(folders: list[Path]) -> list[Path]:
@@ -82,6 +79,13 @@ def models(folders: list[Path]) -> list[Path]:
             inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
             found += [path for path in (folder, *inside) if _looks_like_a_model(path)]
     return list(dict.fromkeys(found))
+
+
+def _best(folders: list[Path]) -> Path | None:
+    held = models(folders)
+    ranked = [folder for name in BEST_FIRST for folder in held if folder.name == name]
+    others = [folder for folder in held if re.search(r"(?:^|-)(?:cn|zh)(?:-|$)", folder.name)]
+    return next(iter([*ranked, *others]), None)
 
 
 def check(folder: Path) -> Recognizer:

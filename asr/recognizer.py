@@ -102,6 +102,11 @@ def sample_rate_hz(folder: Path) -> int:
     return KALDI_RATE_HZ
 
 
+def is_demo(folder: Path) -> bool:
+    """Say whether it is the demonstration's model, which has heard one synthesiser and no person."""
+    return (folder / DEMO_MARK).exists()
+
+
 class VoskRecognizer:
     """A Vosk model held in memory; each sound gets a Kaldi recogniser of its own."""
 
@@ -110,7 +115,7 @@ class VoskRecognizer:
 
         vosk.SetLogLevel(-1)
         self.name = folder.resolve().name
-        self.demo = (folder / DEMO_MARK).exists()
+        self.demo = is_demo(folder)
         self.rate_hz = sample_rate_hz(folder)
         self._vosk = vosk
         self._model = vosk.Model(str(folder))

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from hotline import config, logs
+from hotline import config, ear, logs
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
+from hotline.commands.model import model
 from hotline.commands.people import people
 from hotline.commands.roster import roster
 from hotline.config import Settings, WrongSettingsError
@@ -41,6 +42,8 @@ def serve() -> None:
     settings.need_carrier()
     house = commands(settings)
     logs.start()
+    if warning := ear.warning(settings):
+        click.echo(f"请留意：{warning}", err=True)
     with alone_in(settings.data_folder):
         with opened(settings) as database:
             ready_tables(database)
@@ -146,7 +149,7 @@ def fallback() -> None:
     click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
 
 
-for group in (db, people, roster):
+for group in (db, model, people, roster):
     main.add_command(group)
 
 

@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 from rq import Worker
 from rq.serializers import JSONSerializer
 
-from asr.recognizer import ModelUnusable, Recognizer, load
-from hotline import logs
+from asr.recognizer import Recognizer
+from hotline import ear, logs
 from hotline.config import Settings
 from hotline.runtime import build
 from worker import sweep
@@ -55,19 +55,12 @@ def main(settings: Settings) -> None:
 
 def open_ear(settings: Settings) -> Recognizer | None:
     """The recogniser, or None: then a person listens to every recording, and nothing is lost."""
-    if settings.model_path is None:
-        log.warning("no model: every recording is listened to by a person")
-        return None
-    try:
-        recognizer = load(settings.model_path)
-    except ModelUnusable as error:
-        log.error(
-            "the model cannot be used; every recording is listened to by a person", why=str(error)
-        )
-        return None
-    if recognizer.demo:
-        log.warning("this is the demonstration model: it has heard one synthesiser and no person")
-    return recognizer
+    heard = ear.listen(settings)
+    if heard.broken:
+        log.error("the model cannot be used", why=heard.sentence)
+    elif not heard.official:
+        log.warning("no official model", why=heard.sentence)
+    return heard.recognizer
 
 
 def _room(name: str, settings: Settings, recognizer: Recognizer | None) -> None:
