@@ -19,6 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hotline.db import Base, UtcDateTime
 from tickets.lifecycle import State
+from tickets.suggestion import Suggestion
 
 
 def _kept(kind: type[StrEnum]) -> Enum:
@@ -229,6 +230,7 @@ class Recording(Base):
     size_bytes: Mapped[int | None] = mapped_column(default=None)
     ticket: Mapped[Ticket | None] = relationship(init=False, back_populates="recordings")
     transcript: Mapped["Transcript | None"] = relationship(init=False, back_populates="recording")
+    suggestion: Mapped[Suggestion | None] = relationship(init=False)
 
 
 class Transcript(Base):

@@ -4,18 +4,21 @@ import gc
 import multiprocessing
 import signal
 import threading
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from redis.exceptions import RedisError
 from rq import Worker
 from rq.serializers import JSONSerializer
+from sqlalchemy.exc import SQLAlchemyError
 
 from asr.recognizer import Recognizer
 from hotline import ear, logs
 from hotline.config import Settings
 from hotline.runtime import build
-from worker import sweep
+from tickets import understanding
+from worker import listening, sweep
 from worker.jobs import HANDS, Hands
 from worker.queue import NAME, connect
 
@@ -71,6 +74,8 @@ def _room(name: str, settings: Settings, recognizer: Recognizer | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     hands = Hands(build(settings), recognizer)
     HANDS.set(hands)
+    with suppress(SQLAlchemyError), hands.runtime.db.reading() as session:
+        listening.warm_up(understanding.matters(session))
     if name == "sweep":
         sweep.watch(hands, lambda: _orphaned())
         return

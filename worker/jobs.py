@@ -15,7 +15,7 @@ from hotline.runtime import Runtime
 from ivr import settling
 from ivr.carrier import CarrierError, PerhapsPlacedError
 from ivr.models import Call, CallStatus
-from tickets import promises, return_calls
+from tickets import promises, return_calls, understanding
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording, ReturnTry
 from tickets.returns import Outcome
 from worker import listening
@@ -133,11 +133,16 @@ class Hands:
         runtime = self.runtime
         with runtime.db.reading() as session:
             recording = _recording(session, promise_id)
-            key = recording.key
+            recording_id, key = recording.id, recording.key
+            matters = understanding.matters(session)
         heard = listening.listen(runtime.store, key, self.recognizer, runtime.settings)
+        suggestion = listening.understand(
+            heard, matters, runtime.settings, recording_id, runtime.clock()
+        )
 
         def heard_it(session: Session, promise: Promise, now: datetime) -> None:
-            listening.write(session, session.get_one(Recording, promise.recording_id), heard, now)
+            recording = session.get_one(Recording, recording_id)
+            listening.write(session, recording, heard, suggestion, now)
             promises.settle(
                 promise, PromiseState.KEPT, "已听写" if heard.trusted else "请听原音", now
             )
