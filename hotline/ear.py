@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from asr import installer
-from asr.recognizer import Fault, ModelUnusable, Recognizer, is_demo, load
+from asr import shelf
+from asr.shelf import Fault, ModelUnusable, is_demo
 from hotline.config import Settings
+
+if TYPE_CHECKING:
+    from asr.recognizer import Recognizer
 
 ADVICE = "请运行 hotline model install，装一个官方的语音模型"
 
@@ -29,7 +33,7 @@ class Ear:
     official: bool
     broken: bool
     sentence: str
-    recognizer: Recognizer | None = None
+    recognizer: "Recognizer | None" = None
 
 
 def kept_models(settings: Settings) -> Path:
@@ -39,16 +43,18 @@ def kept_models(settings: Settings) -> Path:
 
 def folders(settings: Settings) -> list[Path]:
     """Every folder in which a model is looked for: our own, then those that vosk itself uses."""
-    return [kept_models(settings), *installer.places(Path.home(), None)]
+    return [kept_models(settings), *shelf.places(Path.home(), None)]
 
 
 def choose(settings: Settings) -> Path | None:
     """The folder of the model to use; serve, worker, doctor and pages all ask here."""
-    return installer.find(settings.model_path, folders(settings))
+    return shelf.find(settings.model_path, folders(settings))
 
 
 def listen(settings: Settings) -> Ear:
     """Open the ear, whatever state its model is in: without one, a person listens to every recording."""
+    from asr.recognizer import load  # here: it loads 30 MB, and most who ask want to know less
+
     folder = choose(settings)
     if folder is None:
         return Ear(False, False, f"还没有语音模型，每段录音都要人来听。{ADVICE}。")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from model_mirror import DEMO, NAME, Mirror, serving, zipped
 
-from asr import download, installer
+from asr import download, installer, shelf
 from asr.installer import Hindrance, InstallFailed
-from asr.recognizer import Fault, ModelUnusable
+from asr.shelf import Fault, ModelUnusable
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_a_model_is_replaced_by_a_later_one(tmp_path: Path) -> None:
     from_zip(tmp_path, zipped())
     folder = from_zip(tmp_path, zipped({f"{NAME}/README": b"later"}))
     assert (folder / "README").read_bytes() == b"later"
-    assert [path.name for path in installer.models([tmp_path / "models"])] == [NAME]
+    assert [path.name for path in shelf.standing([tmp_path / "models"])] == [NAME]
 
 
 @pytest.mark.parametrize("name", ["", "../evil", "a/b", ".hidden", "a\nb"])
@@ -198,28 +198,27 @@ def put(folder: Path, *names: str) -> Path:
 
 
 def test_the_configured_model_is_the_one(tmp_path: Path) -> None:
-    assert installer.find(tmp_path / "mine", [put(tmp_path / "cache", NAME)]) == tmp_path / "mine"
+    assert shelf.find(tmp_path / "mine", [put(tmp_path / "cache", NAME)]) == tmp_path / "mine"
 
 
 def test_the_configured_folder_may_hold_some_as_vosks_own_variable_does(tmp_path: Path) -> None:
     put(tmp_path, "vosk-model-small-en-us-0.15", NAME)
-    assert installer.find(tmp_path, []) == tmp_path / NAME
+    assert shelf.find(tmp_path, []) == tmp_path / NAME
 
 
 def test_else_the_best_chinese_one_of_the_folders_that_vosk_uses(tmp_path: Path) -> None:
     own, home = tmp_path / "own", tmp_path / "home"
-    folders = installer.places(home, str(own))
+    folders = shelf.places(home, str(own))
     assert folders[:2] == [own, home / ".cache" / "vosk"]
-    assert installer.find(None, folders[:2]) is None
+    assert shelf.find(None, folders[:2]) is None
     put(own, "vosk-model-small-en-us-0.15", NAME)
-    assert installer.find(None, folders) == own / NAME
+    assert shelf.find(None, folders) == own / NAME
     put(home / ".cache" / "vosk", "vosk-model-cn-0.22")
-    assert installer.find(None, folders) == home / ".cache" / "vosk" / "vosk-model-cn-0.22"
+    assert shelf.find(None, folders) == home / ".cache" / "vosk" / "vosk-model-cn-0.22"
 
 
 def test_a_folder_may_be_the_model_itself(tmp_path: Path) -> None:
     put(tmp_path, NAME)
     assert (
-        installer.find(None, installer.places(tmp_path / "home", str(tmp_path / NAME)))
-        == tmp_path / NAME
+        shelf.find(None, shelf.places(tmp_path / "home", str(tmp_path / NAME))) == tmp_path / NAME
     )

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from asr.installer import RECORD, Hindrance, InstallFailed, install, models
-from asr.recognizer import ModelUnusable, is_demo, load
+from asr.installer import RECORD, Hindrance, InstallFailed, install
+from asr.recognizer import load
+from asr.shelf import ModelUnusable, is_demo, standing
 from hotline import ear
 from hotline.config import Settings, environment_name
 
@@ -78,7 +79,7 @@ def model_list() -> None:
     """What is installed, what is used, what can be had."""
     settings = Settings.read()
     chosen = ear.choose(settings)
-    found = models(ear.folders(settings))
+    found = standing(ear.folders(settings))
     if chosen and chosen not in found:
         found.insert(0, chosen)
     for folder in found:

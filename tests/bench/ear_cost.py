@@ -18,7 +18,7 @@ import numpy as np
 import sounds
 import vosk
 
-from asr import audio, booth, installer, recognizer
+from asr import audio, booth, recognizer, shelf
 
 MODELS = Path(recognizer.__file__).parent / "model"
 SPEECH_SECONDS = (20, 180)  # a usual message, and the longest
@@ -29,7 +29,7 @@ BUSY_SECONDS = 4.0
 
 def run() -> list[tuple[str, str]]:
     figures = []
-    folders = installer.models(installer.places(Path.home(), os.environ.get("VOSK_MODEL_PATH")))
+    folders = shelf.standing(shelf.places(Path.home(), os.environ.get("VOSK_MODEL_PATH")))
     for folder in [MODELS / "demo-cn", *folders]:
         with tempfile.TemporaryDirectory() as room:
             recordings = {seconds: speech(Path(room), seconds) for seconds in SPEECH_SECONDS}
