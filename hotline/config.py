@@ -108,6 +108,7 @@ class Settings(BaseSettings):
     message_max_seconds: int = Field(180, ge=30, le=600, description="Longest message (R21)")
     message_silence_seconds: int = Field(8, ge=3, le=30, description="Silence that ends a message (R21)")
     message_min_seconds: float = Field(1, ge=0, le=5, description="Sound a message needs to count (R21)")
+    ready_wait_seconds: int = Field(8, ge=0, le=15, description="Wait, after a message, for its text, to say what to have ready; 0: none")
     ring_person_seconds: int = Field(25, ge=10, le=60, description="How long one volunteer's telephone rings (R23)")
     ring_all_seconds: int = Field(40, ge=10, le=120, description="How long volunteers' telephones ring in all (R23)")
     ring_resident_seconds: int = Field(50, ge=20, le=120, description="How long a return call rings (R27)")

@@ -9,7 +9,7 @@ from twilio.twiml.voice_response import Dial, Gather, VoiceResponse
 from hotline.config import Capability, Settings
 from hotline.phone import Phone
 from ivr import prompts
-from ivr.engine import End, Find, Menu, Record, Waiting
+from ivr.engine import Await, End, Find, Menu, Record, Waiting
 
 RECORD_ENDING_KEYS = "1234567890*#"
 
@@ -60,6 +60,9 @@ class Scribe:
             case Find():
                 self._say(response, words)
                 self._dial(response, answer, turn, ring)
+            case Await():
+                self._say(response, words)
+                response.redirect(answer, method="POST")
             case End():
                 self._say(response, words)
                 response.hangup()

@@ -21,6 +21,7 @@ from hotline.clock import SHANGHAI
 from hotline.config import Capability, Settings
 from hotline.runtime import Runtime, build
 from hotline.schema import metadata
+from tickets import understanding
 from worker.jobs import Hands
 
 PUBLIC_URL = "https://line.test"
@@ -116,9 +117,15 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def house(
-    company: Company, clock: HandClock, tmp_path: Path, database_url: str
+    company: Company,
+    clock: HandClock,
+    tmp_path: Path,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[TestHouse]:
-    """The house with `company` as its carrier."""
+    """The house with `company` as its carrier, on a machine without models."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(understanding, "CATALOGUE", understanding.CATALOGUE)  # put back at the end
     settings = settings_for(
         tmp_path, database_url=database_url, carrier=company.kind, carrier_api_url=company.api_url, carrier_account=company.account,
         carrier_token=company.token, signing_secrets=(company.secret,), line_number=company.number,
