@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from hotline import config, ear, logs
+from hotline.commands.asr import asr_group
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
 from hotline.commands.model import model
 from hotline.commands.people import people
@@ -149,7 +150,7 @@ def fallback() -> None:
     click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
 
 
-for group in (db, model, people, roster):
+for group in (asr_group, db, model, people, roster):
     main.add_command(group)
 
 

@@ -128,7 +128,7 @@ class DeskHouse:
                 session.add(recording)
                 session.flush()
                 session.add(
-                    Transcript(recording_id=recording.id, outcome="heard", text=text, trusted=trusted, made_at=now)
+                    Transcript(recording_id=recording.id, outcome="heard", text=text, trusted=trusted, made_at=now, model="demo-cn")
                 )  # fmt: skip
                 heard = Heard(Outcome.HEARD, text=text, trusted=trusted)
                 matters = understanding.matters(session)

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import vosk
 
+from asr.errors import distance
 from asr.model.espeak import HELD_OUT_VARIANTS, VOICE
 from asr.model.line import call_progress, code, noise
 from asr.model.make import MODEL
@@ -186,16 +187,3 @@ def _rate(heard: Iterable[Said]) -> str:
         errors += distance(said.text, said.heard.replace(FILLER, "").replace(" ", ""))
         characters += len(said.text)
     return f"{errors / characters:.2%} ({errors}/{characters})"
-
-
-def distance(left: str, right: str) -> int:
-    """Levenshtein's distance in characters."""
-    row = list(range(len(right) + 1))
-    for index, wanted in enumerate(left, 1):
-        before, row[0] = row[0], index
-        for column, heard in enumerate(right, 1):
-            before, row[column] = (
-                row[column],
-                min(row[column] + 1, row[column - 1] + 1, before + (wanted != heard)),
-            )
-    return row[-1]
