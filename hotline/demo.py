@@ -114,7 +114,11 @@ def make_settings(listen: str, folder: Path, account: str, token: str) -> Settin
 def welcome(settings: Settings, pins: dict[str, str], on_duty: str) -> str:
     """What is printed once the first page is there."""
     rows = "\n".join(f"    {name}  密码 {pin}" for name, pin in pins.items())
-    ear = "演示用的语音模型" if settings.model_path else "没有语音模型，每段录音由人来听"
+    ear = (
+        "演示用的语音模型，只听得懂现成的录音，听不懂真人"
+        if settings.model_path
+        else "没有语音模型，每段录音由人来听"
+    )
     return f"""
 {settings.line_name} · 演示（人名、电话都是编的，电话打不到外面）
 

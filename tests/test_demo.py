@@ -13,14 +13,17 @@ from typing import Any
 import pytest
 import requests
 from processes import alive, end, family, until
+from samples import sample_of
+from sqlalchemy import select
 from test_household import free_port
 
-from hotline import demo
+from hotline import demo, seeds
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.doctor import Health, examine
 from hotline.household import child_environment
 from tickets import ledger
+from tickets.models import Transcript
 
 FIRST_PAGE_SECONDS = 5
 HOTLINE = (sys.executable, "-m", "hotline.cli")
@@ -112,9 +115,18 @@ def test_the_doctor_finds_the_running_house_well(
     assert set(found.values()) == {Health.WELL}, found
 
 
-def test_the_seeded_ledger_is_whole(running: Demo, tmp_path: Path) -> None:
+def test_its_recordings_are_written_down_by_its_own_ear_and_its_ledger_is_whole(
+    running: Demo, tmp_path: Path
+) -> None:
     until(lambda: "Ctrl-C" in running.said(), why="it serves")
     db = Database(f"sqlite:///{tmp_path / 'data' / 'demo' / 'hotline.db'}")
+
+    def written_down() -> list[str]:
+        with db.reading() as session:
+            return [text for text in session.scalars(select(Transcript.text)) if sample_of(text)]
+
+    spoken = sum(bool(past.sample) for past in seeds.PAST)
+    until(lambda: len(written_down()) == spoken, why="every recording has its text")
     with db.reading() as session:
         assert list(ledger.broken(session)) == []
     db.close()
