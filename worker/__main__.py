@@ -4,18 +4,18 @@ import gc
 import multiprocessing
 import signal
 import threading
-from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from redis.exceptions import RedisError
-from rq import Worker
+from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from asr.recognizer import Recognizer
 from hotline import ear, logs
 from hotline.config import Settings
+from hotline.db import Database
 from hotline.runtime import build
 from tickets import understanding
 from worker import listening, sweep
@@ -31,6 +31,7 @@ RESTART_SECONDS = 1.0
 def main(settings: Settings) -> None:
     """Keep promises until SIGTERM or SIGINT."""
     recognizer = open_ear(settings)
+    warm_up(settings)
     gc.collect()
     gc.freeze()  # what is loaded stays shared: the collector would touch, and so copy, its pages
     stop = threading.Event()
@@ -66,6 +67,18 @@ def open_ear(settings: Settings) -> Recognizer | None:
     return heard.recognizer
 
 
+def warm_up(settings: Settings) -> None:
+    """Make the ear ready before the forks, which share it; without a database each does it itself."""
+    database = Database(settings.database, synchronous=settings.sqlite_synchronous)
+    try:
+        with database.reading() as session:
+            listening.warm_up(understanding.matters(session))
+    except SQLAlchemyError:
+        log.warning("the database does not answer yet")
+    finally:
+        database.close()  # no connection may go through a fork
+
+
 def _room(name: str, settings: Settings, recognizer: Recognizer | None) -> None:
     """A child's whole life."""
     signal.signal(
@@ -74,8 +87,6 @@ def _room(name: str, settings: Settings, recognizer: Recognizer | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     hands = Hands(build(settings), recognizer)
     HANDS.set(hands)
-    with suppress(SQLAlchemyError), hands.runtime.db.reading() as session:
-        listening.warm_up(understanding.matters(session))
     if name == "sweep":
         sweep.watch(hands, lambda: _orphaned())
         return
@@ -83,7 +94,9 @@ def _room(name: str, settings: Settings, recognizer: Recognizer | None) -> None:
         try:
             connection: Any = connect(settings.redis)
             connection.ping()
-            Worker([NAME], connection=connection, serializer=JSONSerializer).work(
+            # No fork a job: what may crash listens in a child of its own (asr.booth), and the rest
+            # is fenced by leases.
+            SimpleWorker([NAME], connection=connection, serializer=JSONSerializer).work(
                 logging_level="WARNING"
             )
             return

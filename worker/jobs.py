@@ -116,7 +116,9 @@ class Hands:
             promises.settle(promise, PromiseState.KEPT, "录音已取回", now)
 
         if self._write(promise_id, token, arrived):
-            runtime.bell.ring(*owed)
+            transcription, deletion = owed
+            self.keep(transcription)  # at once, not by the bell: somebody may be on the line for it
+            runtime.bell.ring(deletion)
 
     def _not_yet(self, promise_id: int, token: str | None, made_at: datetime, why: str) -> None:
         def later(session: Session, promise: Promise, now: datetime) -> None:

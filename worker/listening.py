@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from asr import booth, intent
+from asr import audio, booth, intent
 from asr.recognizer import Recognizer
 from asr.transcript import Outcome
 from asr.transcript import Transcript as Heard
@@ -38,7 +38,7 @@ def understand(
     heard: Heard, matters: Sequence[Matter], settings: Settings, recording_id: int, now: datetime
 ) -> Suggestion:
     """What the text is about, as far as can be told; never certain of what was not heard well."""
-    ranked = intent.suggest(heard.text, _known(matters))
+    ranked = intent.suggest(heard.text, WORDS.of(matters))
     called = {matter.code: matter.name for matter in matters}
     return Suggestion(
         recording_id=recording_id,
@@ -57,9 +57,34 @@ def understand(
     )  # fmt: skip
 
 
+class Words:
+    """The catalogue's words as they were last spelt, and anew once they have changed.
+
+    Spelt before the forks they are shared; to look at them word by word would copy them all.
+    """
+
+    def __init__(self) -> None:
+        self._matters: Sequence[Matter] | None = None
+        self._mark = 0
+        self._spelt = intent.Vocabulary(())
+
+    def of(self, matters: Sequence[Matter]) -> intent.Vocabulary:
+        if matters is self._matters:
+            return self._spelt
+        known = [intent.Matter(m.code, m.name, tuple(m.words), m.urgent) for m in matters]
+        if (mark := hash(tuple(known))) != self._mark:
+            self._spelt, self._mark = intent.Vocabulary(known), mark
+        self._matters = matters
+        return self._spelt
+
+
+WORDS = Words()
+
+
 def warm_up(matters: Sequence[Matter]) -> None:
-    """Spell the catalogue once, before the forks that listen: each of them would need 0.2 s for it."""
-    intent.suggest("您好", _known(matters))
+    """Decode and understand once before the forks, so that what is made at first use is shared."""
+    audio.rehearse()
+    intent.suggest("您好，我要办一件事", WORDS.of(matters))
 
 
 def write(
@@ -95,10 +120,6 @@ def write(
     understanding.keep(session, suggestion, recording.ticket, now)
     if (ticket := recording.ticket) is not None and heard.outcome is Outcome.SILENT:
         _nothing_was_said(session, ticket, now)
-
-
-def _known(matters: Sequence[Matter]) -> list[intent.Matter]:
-    return [intent.Matter(m.code, m.name, tuple(m.words), m.urgent) for m in matters]
 
 
 def _number(text: str, settings: Settings) -> str | None:
