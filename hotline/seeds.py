@@ -14,6 +14,7 @@ from hotline.config import read_hours
 from hotline.runtime import Runtime
 from hotline.web.auth import set_pin
 from tickets import ledger, promises, rotation, service
+from tickets import matters as catalogue
 from tickets.lifecycle import Act
 from tickets.models import (
     Duty,
@@ -124,6 +125,16 @@ def roster(runtime: Runtime) -> None:
             first,
             DAYS_BACK + DAYS_AHEAD + 1,
         )
+
+
+def matters(runtime: Runtime) -> None:
+    """The catalogue, as every new house begins with it; somebody has looked up what is known of it."""
+    now = runtime.clock()
+    with runtime.db.writing() as session:
+        catalogue.seed(session, now)
+        for matter in catalogue.active(session):
+            if matter.materials:
+                catalogue.check(session, matter, ledger.SYSTEM, now, seen=matter.version)
 
 
 def on_duty_now(runtime: Runtime) -> str:

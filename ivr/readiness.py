@@ -18,7 +18,7 @@ def look(session: Session, settings: Settings, call_id: int) -> Mapping[str, Any
     Without a model no text will come, and nobody waits for it. One look's time is for the words
     that ask for patience.
     """
-    known, materials = understanding.to_have_ready(session, call_id, demo=settings.demo)
+    known, materials = understanding.to_have_ready(session, call_id)
     coming = not known and ear.choose(settings) is not None
     looks = settings.ready_wait_seconds // sounds.LOOK_SECONDS - 1
     return {

@@ -21,7 +21,7 @@ from hotline.clock import SHANGHAI
 from hotline.config import Capability, Settings
 from hotline.runtime import Runtime, build
 from hotline.schema import metadata
-from tickets import understanding
+from tickets import matters
 from worker.jobs import Hands
 
 PUBLIC_URL = "https://line.test"
@@ -125,7 +125,6 @@ def house(
 ) -> Iterator[TestHouse]:
     """The house with `company` as its carrier, on a machine without models."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(understanding, "CATALOGUE", understanding.CATALOGUE)  # put back at the end
     settings = settings_for(
         tmp_path, database_url=database_url, carrier=company.kind, carrier_api_url=company.api_url, carrier_account=company.account,
         carrier_token=company.token, signing_secrets=(company.secret,), line_number=company.number,
@@ -152,6 +151,8 @@ def open_house(settings: Settings, clock: HandClock) -> TestHouse:
     """A house with its tables, people and roster."""
     runtime = build(settings, clock.now, DeafBell())
     metadata.create_all(runtime.db.engine)
+    with runtime.db.writing() as session:
+        matters.seed(session, clock.now())
     hands = Hands(runtime)
     books = DatabaseBooks(runtime, clock, hands)
     books.open_for_business()

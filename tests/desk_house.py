@@ -22,7 +22,7 @@ from hotline.app import create_app
 from hotline.runtime import Runtime, build
 from hotline.schema import metadata
 from hotline.web.auth import set_pin
-from tickets import ledger, service, understanding
+from tickets import ledger, matters, service, understanding
 from tickets.models import (
     Fetch,
     Kind,
@@ -131,9 +131,8 @@ class DeskHouse:
                     Transcript(recording_id=recording.id, outcome="heard", text=text, trusted=trusted, made_at=now, model="demo-cn")
                 )  # fmt: skip
                 heard = Heard(Outcome.HEARD, text=text, trusted=trusted)
-                matters = understanding.matters(session)
                 suggestion = listening.understand(
-                    heard, matters, self.runtime.settings, recording.id, now
+                    heard, listening.catalogue(session), self.runtime.settings, recording.id, now
                 )
                 understanding.keep(session, suggestion, ticket, now)
             return ticket.id
@@ -162,6 +161,7 @@ def open_desk(folder: Any, clock: HandClock, **given: Any) -> DeskHouse:
     metadata.create_all(runtime.db.engine)
     people = {name: Volunteer(name=name, role=role) for name, role in PEOPLE.items()}
     with runtime.db.writing() as session:
+        matters.seed(session, clock.now())
         for person in people.values():
             person.pin_hash = _pin_hash()
         session.add_all(people.values())

@@ -15,7 +15,7 @@ from hotline import ear
 from hotline.clock import SHANGHAI
 from hotline.config import read_hours
 from hotline.runtime import Runtime
-from tickets import ledger, roster, service, understanding
+from tickets import ledger, matters, roster, service
 from tickets.lifecycle import OPEN, Act, State
 from tickets.models import (
     Duty,
@@ -165,11 +165,9 @@ class DatabaseBooks:
             return shift.volunteer.name if shift else ""
 
     def checks(self, matter: str) -> None:
-        assert matter in {entry.name for entry in understanding.CATALOGUE}
-        understanding.CATALOGUE = tuple(
-            replace(entry, checked_on=self.clock.now().date()) if entry.name == matter else entry
-            for entry in understanding.CATALOGUE
-        )  # the fixture puts it back
+        with self.runtime.db.writing() as session:
+            (found,) = (each for each in matters.active(session) if each.name == matter)
+            matters.check(session, found, ledger.SYSTEM, self.clock.now(), seen=found.version)
 
     def writes_down(self, *, ready: bool) -> None:
         models = ear.kept_models(self.runtime.settings)

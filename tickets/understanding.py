@@ -5,47 +5,25 @@ says it is stands in `ticket.matter`, and `hotline asr report` compares the two.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import Protocol
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tickets import ledger, service
-from tickets.catalogue import CATALOGUE
+from tickets import ledger, matters, service
 from tickets.ledger import SYSTEM, Person
 from tickets.lifecycle import OPEN
+from tickets.matters import Matter
 from tickets.models import Recording, Ticket
 from tickets.suggestion import Suggestion
 
 MOST_SPOKEN = 4  # things to have ready that are said on the telephone: more nobody keeps in mind
 
 
-class Matter(Protocol):
-    """One line of the catalogue, wherever it is kept."""
-
-    @property
-    def code(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def words(self) -> Sequence[str]: ...
-    @property
-    def urgent(self) -> bool: ...
-    @property
-    def materials(self) -> Sequence[str]: ...
-    @property
-    def checked_on(self) -> date | None: ...
-
-
-def matters(session: Session) -> Sequence[Matter]:
-    """The catalogue."""
-    return CATALOGUE
-
-
 def names(session: Session) -> Mapping[str, str]:
-    """What each matter is called, by its code."""
-    return {matter.code: matter.name for matter in matters(session)}
+    """What each matter is called, by its code; also those that are not worked on any more."""
+    found = session.execute(select(Matter.code, Matter.name).order_by(Matter.id))
+    return {code: name for code, name in found}  # noqa: C416  rows are no pairs to a checker
 
 
 def keep(session: Session, suggestion: Suggestion, ticket: Ticket | None, now: datetime) -> None:
@@ -93,27 +71,23 @@ def take_number(session: Session, ticket: Ticket, phone: str, by: Person, now: d
     )
 
 
-def to_have_ready(
-    session: Session, call_id: int, *, demo: bool = False
-) -> tuple[bool, Sequence[str]]:
+def to_have_ready(session: Session, call_id: int) -> tuple[bool, Sequence[str]]:
     """Whether everything said in a call is written down, and what its caller should have ready.
 
     Nothing unless all of it is about one certain matter, whose materials somebody has looked up and
-    which are few enough to be said. A demonstration's catalogue nobody has looked up: it is invented
-    like its callers.
+    which are few enough to be said.
     """
-    made = session.execute(
-        select(Recording.id, Suggestion)
-        .outerjoin(Suggestion, Suggestion.recording_id == Recording.id)
+    made = session.scalars(
+        select(Suggestion)
+        .outerjoin_from(Recording, Suggestion, Suggestion.recording_id == Recording.id)
         .where(Recording.call_id == call_id, Recording.superseded.is_(False))
     ).all()
-    suggestions = [suggestion for _, suggestion in made]
-    if not all(suggestions):
+    if not all(made):
         return False, ()
-    certain = {each.matter for each in suggestions if each.certain}
-    if len(certain) != 1 or any(each.urgent for each in suggestions):
+    certain = {each.matter for each in made if each.certain}
+    if len(certain) != 1 or any(each.urgent for each in made):
         return True, ()
-    matter = next((each for each in matters(session) if each.code in certain), None)
-    if matter is None or not (matter.checked_on or demo) or len(matter.materials) > MOST_SPOKEN:
+    matter = matters.named(session, certain.pop())
+    if matter is None or matter.checked_on is None or len(matter.materials) > MOST_SPOKEN:
         return True, ()
     return True, matter.materials

@@ -17,7 +17,6 @@ from hotline import ear, logs
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.runtime import build
-from tickets import understanding
 from worker import listening, sweep
 from worker.jobs import HANDS, Hands
 from worker.queue import NAME, connect
@@ -72,7 +71,7 @@ def warm_up(settings: Settings) -> None:
     database = Database(settings.database, synchronous=settings.sqlite_synchronous)
     try:
         with database.reading() as session:
-            listening.warm_up(understanding.matters(session))
+            listening.warm_up(session)
     except SQLAlchemyError:
         log.warning("the database does not answer yet")
     finally:

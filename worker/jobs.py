@@ -15,7 +15,7 @@ from hotline.runtime import Runtime
 from ivr import settling
 from ivr.carrier import CarrierError, PerhapsPlacedError
 from ivr.models import Call, CallStatus
-from tickets import promises, return_calls, understanding
+from tickets import promises, return_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording, ReturnTry
 from tickets.returns import Outcome
 from worker import listening
@@ -136,10 +136,10 @@ class Hands:
         with runtime.db.reading() as session:
             recording = _recording(session, promise_id)
             recording_id, key = recording.id, recording.key
-            matters = understanding.matters(session)
+            known = listening.catalogue(session)
         heard = listening.listen(runtime.store, key, self.recognizer, runtime.settings)
         suggestion = listening.understand(
-            heard, matters, runtime.settings, recording_id, runtime.clock()
+            heard, known, runtime.settings, recording_id, runtime.clock()
         )
 
         def heard_it(session: Session, promise: Promise, now: datetime) -> None:

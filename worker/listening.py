@@ -14,11 +14,10 @@ from asr.transcript import Transcript as Heard
 from hotline.config import Settings
 from hotline.phone import NotAPhoneError, Phone
 from hotline.store import Store
-from tickets import ledger, understanding
+from tickets import ledger, matters, understanding
 from tickets.lifecycle import OPEN
 from tickets.models import Kind, Recording, Source, Ticket, Transcript
 from tickets.suggestion import Suggestion
-from tickets.understanding import Matter
 
 
 def listen(
@@ -35,11 +34,15 @@ def listen(
 
 
 def understand(
-    heard: Heard, matters: Sequence[Matter], settings: Settings, recording_id: int, now: datetime
+    heard: Heard,
+    known: Sequence[intent.Matter],
+    settings: Settings,
+    recording_id: int,
+    now: datetime,
 ) -> Suggestion:
     """What the text is about, as far as can be told; never certain of what was not heard well."""
-    ranked = intent.suggest(heard.text, WORDS.of(matters))
-    called = {matter.code: matter.name for matter in matters}
+    ranked = intent.suggest(heard.text, WORDS.of(known))
+    called = {matter.code: matter.name for matter in known}
     return Suggestion(
         recording_id=recording_id,
         made_at=now,
@@ -60,31 +63,33 @@ def understand(
 class Words:
     """The catalogue's words as they were last spelt, and anew once they have changed.
 
-    Spelt before the forks they are shared; to look at them word by word would copy them all.
+    Spelt before the forks they are shared.
     """
 
     def __init__(self) -> None:
-        self._matters: Sequence[Matter] | None = None
         self._mark = 0
         self._spelt = intent.Vocabulary(())
 
-    def of(self, matters: Sequence[Matter]) -> intent.Vocabulary:
-        if matters is self._matters:
-            return self._spelt
-        known = [intent.Matter(m.code, m.name, tuple(m.words), m.urgent) for m in matters]
-        if (mark := hash(tuple(known))) != self._mark:
-            self._spelt, self._mark = intent.Vocabulary(known), mark
-        self._matters = matters
+    def of(self, matters: Sequence[intent.Matter]) -> intent.Vocabulary:
+        if (mark := hash(tuple(matters))) != self._mark:
+            self._spelt, self._mark = intent.Vocabulary(matters), mark
         return self._spelt
 
 
 WORDS = Words()
 
 
-def warm_up(matters: Sequence[Matter]) -> None:
+def catalogue(session: Session) -> list[intent.Matter]:
+    """The matters as the ear takes them."""
+    return [
+        intent.Matter(m.code, m.name, tuple(m.words), m.urgent) for m in matters.active(session)
+    ]
+
+
+def warm_up(session: Session) -> None:
     """Decode and understand once before the forks, so that what is made at first use is shared."""
     audio.rehearse()
-    intent.suggest("您好，我要办一件事", WORDS.of(matters))
+    intent.suggest("您好，我要办一件事", WORDS.of(catalogue(session)))
 
 
 def write(

@@ -87,8 +87,8 @@ def to_do(session: Session, settings: Settings, me: Standing, now: datetime) -> 
     tickets = session.scalars(
         _shown().where(waits, _theirs(me)).order_by(Ticket.opened_at).limit(MOST_SHOWN)
     ).all()
-    matters = understanding.names(session)
-    cards = [(ticket, card(ticket, settings, now, matters)) for ticket in tickets]
+    called = understanding.names(session)
+    cards = [(ticket, card(ticket, settings, now, called)) for ticket in tickets]
     cards.sort(key=lambda pair: (not pair[0].urgent, not pair[1].late, pair[0].opened_at))
     return [shown for _, shown in cards]
 
@@ -101,8 +101,8 @@ def finished(session: Session, settings: Settings, me: Standing, now: datetime) 
         .order_by(Ticket.opened_at.desc())
         .limit(MOST_SHOWN)
     ).all()
-    matters = understanding.names(session)
-    return [card(ticket, settings, now, matters) for ticket in tickets]
+    called = understanding.names(session)
+    return [card(ticket, settings, now, called) for ticket in tickets]
 
 
 def finished_count(session: Session, me: Standing, now: datetime) -> int:
@@ -116,11 +116,11 @@ def finished_count(session: Session, me: Standing, now: datetime) -> int:
 def everything(session: Session, settings: Settings, now: datetime) -> list[Card]:
     """The newest requests of all, for whoever audits."""
     tickets = session.scalars(_shown().order_by(Ticket.opened_at.desc()).limit(MOST_SHOWN)).all()
-    matters = understanding.names(session)
-    return [card(ticket, settings, now, matters) for ticket in tickets]
+    called = understanding.names(session)
+    return [card(ticket, settings, now, called) for ticket in tickets]
 
 
-def card(ticket: Ticket, settings: Settings, now: datetime, matters: Mapping[str, str]) -> Card:
+def card(ticket: Ticket, settings: Settings, now: datetime, called: Mapping[str, str]) -> Card:
     until = deadline(ticket, settings)
     late = until is not None and until < now
     tags = [words.STATES[ticket.state]]
@@ -135,7 +135,7 @@ def card(ticket: Ticket, settings: Settings, now: datetime, matters: Mapping[str
         number=ticket.number,
         title=title(ticket),
         hint=hint(ticket),
-        about=about(ticket, matters),
+        about=about(ticket, called),
         tags=tuple(tags),
         late=late,
         waited=words.waited(ticket.opened_at, now) if ticket.state in OPEN else "",
@@ -182,10 +182,10 @@ def hint(ticket: Ticket) -> str:
     return ticket.note or "请听原音"
 
 
-def about(ticket: Ticket, matters: Mapping[str, str]) -> str:
+def about(ticket: Ticket, called: Mapping[str, str]) -> str:
     """What a person said it is; else what the machine takes it to be, as the guess it is."""
     if ticket.matter:
-        return matters.get(ticket.matter, "")
+        return called.get(ticket.matter, "")
     suggestion = understanding.of(ticket)
     return words.guess(suggestion.ranked[0]) if suggestion and suggestion.ranked else ""
 
