@@ -17,6 +17,7 @@ from hotline import ear, logs
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.runtime import build
+from ivr.carrier import Carrier
 from worker import listening, sweep
 from worker.jobs import HANDS, Hands
 from worker.queue import NAME, connect
@@ -76,6 +77,7 @@ def warm_up(settings: Settings) -> None:
         log.warning("the database does not answer yet")
     finally:
         database.close()  # no connection may go through a fork
+    Carrier(settings).warm_up()
 
 
 def _room(name: str, settings: Settings, recognizer: Recognizer | None) -> None:
