@@ -1,0 +1,72 @@
+"""How the commands read Excel files, tell each row's fate, and write files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from sqlalchemy.orm import Session
+
+from hotline.commands.database import opened, ready_tables
+from hotline.config import Settings
+from tickets.imports import NotAllError, Told
+from tickets.sheets import UnreadableSheetError
+
+XLSX = click.Path(path_type=Path, dir_okay=False)
+
+
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise click.ClickException(f"打不开{path}。") from error
+
+
+def write(path: Path, content: bytes) -> None:
+    """Never over a file that is there."""
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError as error:
+        raise click.ClickException(f"{path}已经在了，请换个名字。") from error
+    except OSError as error:
+        raise click.ClickException(f"写不了{path}。") from error
+    click.echo(f"写好了：{path}")
+
+
+def bring_in(
+    path: Path,
+    plan: Callable[[Session, Settings, bytes], Told],
+    apply: Callable[[Session, Settings, bytes], Told],
+    *,
+    really: bool,
+) -> None:
+    """Tell what becomes of each row of the file; if `really`, do it. Exit code 1 if a row is refused."""
+    settings, content = Settings.read(), read(path)
+    with opened(settings) as database:
+        ready_tables(database)
+        try:
+            with (database.writing if really else database.reading)() as session:
+                told = (apply if really else plan)(session, settings, content)
+        except UnreadableSheetError as error:
+            raise click.ClickException(error.sentence) from error
+        except NotAllError:
+            with database.reading() as session:
+                told = plan(session, settings, content)
+    tell(told, applied=really and not told.refused)
+    if told.refused:
+        raise SystemExit(1)
+
+
+def tell(told: Told, *, applied: bool) -> None:
+    """Every row, then the sum, then what to do next."""
+    for remark in told.remarks:
+        click.echo(remark)
+    for fate in told.fates:
+        click.echo(str(fate))
+    click.echo(told.summary)
+    if applied:
+        click.echo("都改好了。")
+    elif told.refused:
+        click.echo("先改好写着「不行」的行；在那之前一行都不会改。")
+    else:
+        click.echo("这是试读，还没有改。没问题就加上 --apply 再来一遍。")
