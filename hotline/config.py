@@ -121,7 +121,11 @@ class Settings(BaseSettings):
     return_hours: Names = Field(("08:30-11:30", "14:30-19:00"), description="Hours of return calls on working days")
     return_hours_rest: Names = Field(("09:30-11:00", "15:00-17:30"), description="Hours of return calls on rest days and holidays")
     return_calls_a_day: int = Field(2, ge=1, le=5, description="Return calls to one person on one day at most")
+    return_within_hours: int = Field(24, ge=1, description="Hours in which a resident should have been told that it is done; later, the lead hears of it")
     return_tries: int = Field(3, ge=1, le=5, description="Tries of one return call")
+
+    ring_volunteers: bool = Field(False, description="Whether volunteers who have not said otherwise are rung with new requests, or find them on the page only")
+    notice_urls: Names = Field((), description="Addresses, as apprise writes them, of the volunteers' groups (WeCom, DingTalk, Feishu); messages hold no person", json_schema_extra={"secret": True})
 
     # the ear and the hands
     model_path: Path | None = Field(None, validation_alias=AliasChoices("HOTLINE_MODEL_PATH", "VOSK_MODEL_PATH"), description="Folder of the Vosk model; VOSK_MODEL_PATH is read too; empty: every recording is listened to by a person")
@@ -141,7 +145,7 @@ class Settings(BaseSettings):
     # fmt: on
 
     @field_validator(
-        "signing_secrets", "media_hosts", "capabilities_add", "capabilities_remove",
+        "signing_secrets", "media_hosts", "notice_urls", "capabilities_add", "capabilities_remove",
         "shift_hours", "return_hours", "return_hours_rest", mode="before",
     )  # fmt: skip
     @classmethod

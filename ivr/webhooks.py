@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any, Protocol
 
 from flask import Blueprint, Response, abort, request
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from twilio.request_validator import RequestValidator
 
@@ -18,18 +19,21 @@ from hotline.clock import Clock
 from hotline.config import Capability, Settings
 from hotline.db import Database
 from hotline.phone import read_caller
-from ivr import calls, recordings, settling, sounds, turns
+from hotline.store import Store
+from ivr import calls, recordings, settling, sounds, turns, voice
+from ivr.calls import Porter
 from ivr.carrier import read_status
 from ivr.engine import Effect, Find, Heard, Record, Way
 from ivr.models import CallStatus
 from ivr.turns import Asked, Planned
 from ivr.twiml import Scribe
 from ivr.voices import RecordedPrompts
-from tickets.models import ReturnTry
+from tickets.models import Recording, ReturnTry
 
 log = logs.logger(__name__)
 
 FORM_MAX_BYTES = 64_000  # a carrier's form is about 1 kB
+MOST_DIGITS = 64  # a PIN is no longer; elsewhere the first key counts
 NEVER_ASKED = 1_000_000  # a question number that cannot be: the newest question is asked again
 
 
@@ -48,10 +52,12 @@ class House(Protocol):
     def db(self) -> Database: ...
     @property
     def bell(self) -> Bell: ...
+    @property
+    def store(self) -> Store: ...
 
 
-def make_blueprint(house: House) -> Blueprint:
-    """The routes a carrier calls, under /ivr."""
+def make_blueprint(house: House, porter: Porter) -> Blueprint:
+    """The routes a carrier calls, under /ivr; the porter judges the PINs of volunteers."""
     settings = house.settings
     voices = RecordedPrompts(settings.prompts)
     scribe = Scribe(settings, voices)
@@ -96,7 +102,9 @@ def make_blueprint(house: House) -> Blueprint:
             house.bell.ring(*owed)
         if isinstance(asked.step, Find):
             with house.db.reading() as session:
-                ring = calls.whom_to_ring(session, settings, asked.memory, asked.call_id, now)
+                ring = calls.whom_to_ring(
+                    session, settings, asked.step.whom, asked.memory, asked.call_id, now
+                )
         return scribe.ask(asked.step, asked.says, turn=asked.turn, ring=ring)
 
     def come_in(session: Session) -> Asked | Planned:
@@ -122,6 +130,7 @@ def make_blueprint(house: House) -> Blueprint:
                     _number("turn", NEVER_ASKED),
                     _heard(session, settings),
                     house.clock(),
+                    porter,
                 )
             except calls.UnknownCallError:
                 log.warning("a turn of a call that never rang")
@@ -182,7 +191,7 @@ def make_blueprint(house: House) -> Blueprint:
         with house.db.writing() as session:
             if (row := turns.find(session, _sid())) is not None:
                 owed = calls.end(session, row.id, word, _seconds(), house.clock())
-                settling.hang_up(session, settings, row.id, house.clock())
+                owed += settling.hang_up(session, settings, row.id, house.clock())
             elif (token := request.args.get("token")) and (
                 attempt := session.query(ReturnTry).filter_by(token=token).one_or_none()
             ):
@@ -205,6 +214,22 @@ def make_blueprint(house: House) -> Blueprint:
         if not voices.recorded(prompt):
             abort(404)
         return _wav(voices.wav(prompt))
+
+    @door.get("/voice/<int:recording_id>.wav")
+    def voice_of(recording_id: int) -> Response:
+        until, seal = _number("until", 0, digits=11), request.args.get("seal", "")
+        if not voice.is_good(settings, recording_id, until, seal, house.clock()):
+            abort(403)
+        with house.db.reading() as session:
+            key = session.scalar(select(Recording.key).where(Recording.id == recording_id))
+        if key is None:
+            abort(404)
+        with house.store.open(key) as file:
+            return Response(
+                file.read(), content_type="audio/wav", headers={"Cache-Control": "no-store"}
+            )
+
+    voice_of.guard = "signed: the address itself, for a quarter of an hour"  # type: ignore[attr-defined]
 
     # These hold no word of any caller, and the carrier fetches them without signing.
     unsigned: tuple[Callable[..., Response], ...] = (broken, sound, prompt)
@@ -238,7 +263,7 @@ def _heard(session: Session, settings: Settings) -> Heard:
     """What the caller did, from any of the forms in which the carriers report it."""
     form = request.form
     digits = form.get("Digits", "")
-    key, hung_up = ("", True) if digits == "hangup" else (digits[:1], False)
+    key, hung_up = ("", True) if digits == "hangup" else (digits[:MOST_DIGITS], False)
     if "DialCallStatus" in form:
         return Heard(Way.TAKEN if _was_taken(session, settings, form) else Way.UNTAKEN)
     if (said := recordings.reported(form)) is not None:
@@ -253,7 +278,11 @@ def _was_taken(session: Session, settings: Settings, form: Mapping[str, str]) ->
     row = turns.find(session, _sid())
     if row is None or row.taken_by is not None:
         return row is not None
-    return Capability.WHISPER not in settings.capabilities and form["DialCallStatus"] in {
+    step = turns.step(row.flow, turns.newest(session, row.id).step)
+    whispers = Capability.WHISPER in settings.capabilities
+    return (not whispers or (isinstance(step, Find) and step.whom == "committee")) and form[
+        "DialCallStatus"
+    ] in {
         "completed",
         "answered",
     }
@@ -274,9 +303,9 @@ class MissingCallError(ValueError):
     """A webhook without a usable CallSid: nobody can say whose it is."""
 
 
-def _number(name: str, otherwise: int) -> int:
+def _number(name: str, otherwise: int, *, digits: int = 9) -> int:
     value = request.args.get(name, "")
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else otherwise
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= digits else otherwise
 
 
 def _seconds() -> int | None:

@@ -66,6 +66,12 @@ class Books(Protocol):
     def works(self) -> None:
         """The worker and the sweep do everything that is due now."""
 
+    def rings_volunteers(self) -> None:
+        """From now on volunteers want to be rung."""
+
+    def has_pin(self, phone: str, pin: str) -> None:
+        """The volunteer with this number has a PIN."""
+
     def words_of_sound(self, url: str) -> str:
         """Words of a recorded prompt; （自己的话） for the caller's recording."""
 

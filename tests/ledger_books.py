@@ -5,16 +5,19 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from books import Errand, ReturnCall, RingBack
+from carriers.sound import tone
 from sqlalchemy import select
 
 from hotline.clock import SHANGHAI
 from hotline.config import read_hours
 from hotline.runtime import Runtime
+from hotline.web.auth import set_pin
 from tickets import ledger, roster, service
 from tickets.lifecycle import OPEN, Act, State
 from tickets.models import (
     Duty,
     Event,
+    Fetch,
     Kind,
     Promise,
     PromiseState,
@@ -85,6 +88,7 @@ class DatabaseBooks:
 
     def has_open(self, phone: str, matter: str) -> None:
         now = self.clock.now()
+        said = self.runtime.store.put([tone(2)], ".wav")
         with self.runtime.db.writing() as session:
             ticket = service.open_ticket(
                 session,
@@ -102,6 +106,8 @@ class DatabaseBooks:
                     url="https://line.test/x",
                     made_at=now,
                     ticket_id=ticket.id,
+                    fetch=Fetch.STORED,
+                    key=said.key,
                 )
             )
 
@@ -174,8 +180,17 @@ class DatabaseBooks:
             if sweep(self.hands, None) == 0:
                 return
 
+    def rings_volunteers(self) -> None:
+        with self.runtime.db.writing() as session:
+            for person in session.scalars(select(Volunteer)):
+                person.ring_me = True
+
+    def has_pin(self, phone: str, pin: str) -> None:
+        with self.runtime.db.writing() as session:
+            set_pin(session.scalars(select(Volunteer).where(Volunteer.phone == phone)).one(), pin)
+
     def words_of_sound(self, url: str) -> str:
-        return "（自己的话）" if "/ivr/" not in url else ""
+        return "（自己的话）" if "/ivr/" not in url or "/ivr/voice/" in url else ""
 
     def _settle_calls(self) -> None:
         with self.runtime.db.reading() as session:

@@ -7,11 +7,13 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     CheckConstraint,
+    Column,
     Date,
     Enum,
     ForeignKey,
     Index,
     String,
+    Table,
     Text,
     UniqueConstraint,
 )
@@ -59,6 +61,8 @@ class Duty(StrEnum):
     DELETE = "delete"
     RETURN_CALL = "return_call"
     SETTLE_CALL = "settle_call"
+    TELL_VOLUNTEER = "tell_volunteer"  # ring whoever is to take a request, or begins duty
+    NOTICE = "notice"  # a word to the volunteers' group, with no person in it
 
 
 class PromiseState(StrEnum):
@@ -89,6 +93,7 @@ class Volunteer(Base):
     pin_hash: Mapped[str | None] = mapped_column(String(200), default=None)
     wrong_pins: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    ring_me: Mapped[bool | None] = mapped_column(default=None)  # None: as the setting says
     active: Mapped[bool] = mapped_column(default=True)
 
 
@@ -264,6 +269,7 @@ class Promise(Base):
     __table_args__ = (
         Index("ix_promises_due", "state", "due_at"),
         UniqueConstraint("duty", "call_id"),
+        UniqueConstraint("duty", "shift_id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
@@ -280,6 +286,8 @@ class Promise(Base):
         ForeignKey("calls.id", use_alter=True), default=None
     )
     event: Mapped[Event | None] = mapped_column(_kept(Event), default=None)
+    shift_id: Mapped[int | None] = mapped_column(ForeignKey("shifts.id"), default=None)
+    notice: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.notices.Why
     state: Mapped[PromiseState] = mapped_column(_kept(PromiseState), default=PromiseState.OPEN)
     attempts: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
@@ -288,15 +296,25 @@ class Promise(Base):
     result: Mapped[str] = mapped_column(String(200), default="")
     ticket: Mapped[Ticket | None] = relationship(init=False, back_populates="promises")
     tries: Mapped[list["ReturnTry"]] = relationship(
-        init=False, back_populates="promise", order_by="ReturnTry.id"
+        init=False, secondary="try_promises", order_by="ReturnTry.id", viewonly=True
     )
 
 
+# Which promises a try is to settle: one call brings all the news of a person.
+TRY_PROMISES = Table(
+    "try_promises",
+    Base.metadata,
+    Column("try_id", ForeignKey("return_tries.id"), primary_key=True),
+    Column("promise_id", ForeignKey("promises.id"), primary_key=True, index=True),
+)
+
+
 class ReturnTry(Base):
-    """One attempt to ring a resident. Written before the carrier is asked to dial.
+    """One attempt to ring a resident with news, or a volunteer. Written before the carrier is
+    asked to dial (`tickets.dialling`).
 
     Its token stands in the call's Url, so that a call whose creation we never heard of is
-    still known by the first webhook it sends.
+    still known by the first webhook it sends. `promise_id` is the promise that was due.
     """
 
     __tablename__ = "return_tries"
@@ -305,11 +323,12 @@ class ReturnTry(Base):
     promise_id: Mapped[int] = mapped_column(ForeignKey("promises.id"), index=True)
     token: Mapped[str] = mapped_column(String(32), unique=True)
     phone: Mapped[str] = mapped_column(String(16), index=True)
-    placed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    placed_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     carrier_sid: Mapped[str | None] = mapped_column(String(200), default=None)
     outcome: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.returns.Outcome
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
-    promise: Mapped[Promise] = relationship(init=False, back_populates="tries")
+    volunteer_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
+    promise: Mapped[Promise] = relationship(init=False)
 
 
 class LedgerLine(Base):

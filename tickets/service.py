@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from hotline.clock import local
 from hotline.config import Settings
-from tickets import ledger, promises
+from tickets import ledger, notices, promises
 from tickets.hours import after_duty_time
 from tickets.ledger import SYSTEM, Person
 from tickets.lifecycle import OPEN, Act, State, after
@@ -26,6 +26,7 @@ from tickets.models import (
     TicketDay,
     Volunteer,
 )
+from tickets.notices import Why
 from tickets.roster import duty_times, next_shift, on_duty
 
 NEWS_OF = {Act.FINISH: Event.DONE, Act.ASK_MATERIALS: Event.MATERIALS}
@@ -120,6 +121,8 @@ def open_ticket(
     if taken_by:
         act(session, ticket, Act.ACCEPT, ledger.volunteer(taken_by, "phone"), now)
         ticket.contacted_at = now
+    else:
+        notices.owe(session, settings, Why.NEW, now)
     return ticket
 
 
@@ -161,6 +164,8 @@ def act(
         session, at=now, person=by, act=what, object_kind="ticket", object_id=ticket.id,
         why=why, before=before, after=ticket.state, to=to.id if to else None,
     )  # fmt: skip
+    if to is not None and to.id != by.volunteer_id:
+        notices.call(session, ticket, now)
     if ticket.state is not before and what in {
         Act.REOPEN,
         Act.WITHDRAW,
@@ -233,6 +238,7 @@ def owe_ring_back(
         )  # fmt: skip
     if short_calls >= URGENT_SHORT_CALLS and not ticket.urgent:
         ticket.urgent = True
+        notices.owe(session, settings, Why.URGENT, now)
         ledger.write(
             session,
             at=now,

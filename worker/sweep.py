@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from rq import Queue
 
 from hotline import logs
-from tickets import promises
+from tickets import dialling, promises, volunteer_calls
 from worker.jobs import Hands
 from worker.queue import JOB, JOB_SECONDS, RESULT_SECONDS, connect, open_queue
 
@@ -19,6 +19,7 @@ BELL_SECONDS = 1.0
 def sweep(hands: Hands, queue: Queue | None) -> int:
     """One look: hand what is due to the queue, or, without one, keep it here. Returns how many."""
     runtime = hands.runtime
+    _begin_duty(hands)
     with runtime.db.reading() as session:
         due = promises.due(session, runtime.clock())
     if queue is not None:
@@ -32,6 +33,17 @@ def sweep(hands: Hands, queue: Queue | None) -> int:
         except (RedisError, OSError):
             log.info("no Redis; the sweep keeps what is due itself")
     return sum(hands.keep(promise_id) for promise_id in due)
+
+
+def _begin_duty(hands: Hands) -> None:
+    """Owe whoever has begun duty a ring. Looked at first, so that a quiet sweep writes nothing."""
+    runtime = hands.runtime
+    with runtime.db.reading() as session:
+        if not volunteer_calls.owes_start_of_duty(session, runtime.clock()):
+            return
+    with runtime.db.writing() as session:
+        dialling.take_the_dial(session)
+        volunteer_calls.owe_start_of_duty(session, runtime.clock())
 
 
 def watch(hands: Hands, stopped: Callable[[], bool]) -> None:

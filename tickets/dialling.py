@@ -1,0 +1,120 @@
+"""A try to ring somebody, resident or volunteer: whether the line allows it, the row before it is
+dialled, and the promises it is to settle."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.orm import Session
+
+from hotline.config import Settings
+from tickets.models import TRY_PROMISES, Promise, ReturnTry, Ticket
+
+# Any fixed number: it names the dial among PostgreSQL's advisory locks. SQLite's writers pass one
+# by one anyway.
+DIAL = 522_1124
+SHORTLY = timedelta(seconds=20)
+UNDER_WAY = timedelta(minutes=30)  # a try without a result is looked up at the carrier until then
+
+
+def take_the_dial(session: Session) -> None:
+    """Look and write alone until the transaction ends. Before any row is locked, or two would
+    wait for each other."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:dial)"), {"dial": DIAL})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is under way on our line: how many calls, and the tries and telephones among them."""
+
+    calls: int = 0
+    tries: frozenset[int] = frozenset()
+    phones: frozenset[str] = frozenset()
+
+
+def is_busy(session: Session, settings: Settings, phone: str, line: Line, now: datetime) -> bool:
+    """Whether this telephone, the trunk (one channel stays free for callers) or the minute is full."""
+    ringing = session.execute(
+        select(ReturnTry.id, ReturnTry.phone).where(
+            ReturnTry.outcome.is_(None), ReturnTry.placed_at > now - UNDER_WAY
+        )
+    ).all()
+    last_minute = session.scalar(
+        select(func.count())
+        .select_from(ReturnTry)
+        .where(ReturnTry.placed_at > now - timedelta(minutes=1))
+    )
+    in_use = line.calls + sum(attempt.id not in line.tries for attempt in ringing)
+    return (
+        phone in line.phones
+        or phone in {attempt.phone for attempt in ringing}
+        or in_use >= max(1, settings.trunk_channels - 1)
+        or (last_minute or 0) >= settings.calls_a_minute
+    )
+
+
+def begin(
+    session: Session,
+    promises: Sequence[Promise],
+    phone: str,
+    now: datetime,
+    *,
+    volunteer_id: int | None = None,
+) -> ReturnTry:
+    """Write the try down before anybody dials, with the token its call will be known by.
+
+    The first promise is the one that was due; the others ride along.
+    """
+    attempt = ReturnTry(
+        promise_id=promises[0].id, token=secrets.token_hex(16), phone=phone, placed_at=now,
+        volunteer_id=volunteer_id,
+    )  # fmt: skip
+    session.add(attempt)
+    session.flush()
+    bring(session, attempt, (promise.id for promise in promises))
+    return attempt
+
+
+def bring(session: Session, attempt: ReturnTry, promise_ids: Iterable[int]) -> None:
+    """Have a try settle these promises too."""
+    known = set(_brought_ids(session, attempt))
+    if rows := [{"try_id": attempt.id, "promise_id": p} for p in promise_ids if p not in known]:
+        session.execute(insert(TRY_PROMISES), rows)
+
+
+def brought(session: Session, attempt: ReturnTry, *, lock: bool = False) -> Sequence[Promise]:
+    """The promises of a try; locked in the order of their ids, and their requests too."""
+    found = (
+        select(Promise).where(Promise.id.in_(_brought_ids(session, attempt))).order_by(Promise.id)
+    )
+    if not lock:
+        return session.scalars(found).all()
+    promises = session.scalars(
+        found.with_for_update().execution_options(populate_existing=True)
+    ).all()
+    about = [promise.ticket_id for promise in promises if promise.ticket_id]
+    session.scalars(
+        select(Ticket).where(Ticket.id.in_(about)).order_by(Ticket.id).with_for_update()
+    ).all()
+    return promises
+
+
+def close(session: Session, attempt: ReturnTry) -> bool:
+    """Lock the try, to write how it ended; False if somebody has written that already."""
+    session.flush()
+    session.refresh(attempt, with_for_update=True)
+    return attempt.outcome is None
+
+
+def unanswered(promise: Promise) -> ReturnTry | None:
+    """The try whose end nobody has reported yet."""
+    return next((attempt for attempt in promise.tries if attempt.outcome is None), None)
+
+
+def _brought_ids(session: Session, attempt: ReturnTry) -> Sequence[int]:
+    return session.scalars(
+        select(TRY_PROMISES.c.promise_id).where(TRY_PROMISES.c.try_id == attempt.id)
+    ).all()
