@@ -5,31 +5,43 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
+from hotline.db import connection_of
 from hotline.phone import CallerId, CallerKind
 from ivr import engine, slots
 from ivr.engine import Heard, Place, Way
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus
-from ivr.turns import Asked, Planned, find, newest, repeat, step, where_it_stands
+from ivr.turns import CALLS, FIND_CALL, Asked, Planned, find, newest, repeat, step, where_it_stands
 from tickets import return_calls, roster, service, volunteer_calls
 from tickets.models import Duty, Event, Promise, PromiseState, ReturnTry, Ticket, Volunteer
 
 # Whether a PIN opens the door to this volunteer: ADMITTED, REFUSED or LOCKED.
 Porter = Callable[[int, str], Way]
 
-# Built once: it is asked at every ring.
-VOLUNTEER_WITH_PIN = (
-    select(Volunteer.id)
-    .where(Volunteer.phone == bindparam("phone"), Volunteer.active, Volunteer.pin_hash.is_not(None))
-    .order_by(Volunteer.id)
-    .limit(1)
-)
-
 RECORDING_MAY_COME = timedelta(minutes=2)  # after the end of a call
+
+
+# All that a ring needs to know, asked at once.
+AT_A_RING = select(
+    FIND_CALL.with_only_columns(CALLS.c.id).scalar_subquery().label("call_id"),
+    roster.IS_ON_DUTY.exists().label("on_duty"),
+    select(func.min(Volunteer.id))
+    .where(Volunteer.phone == bindparam("phone"), Volunteer.active, Volunteer.pin_hash.is_not(None))
+    .scalar_subquery()
+    .label("volunteer"),
+    *(
+        service.OPEN_REQUESTS.with_only_columns(Ticket.id)
+        .limit(1)
+        .offset(which)
+        .scalar_subquery()
+        .label(name)
+        for which, name in enumerate(("newest", "second"))
+    ),
+)
 
 
 class UnknownCallError(LookupError):
@@ -46,25 +58,25 @@ def ring(
     test: bool = False,
 ) -> Asked | Planned:
     """A call comes in. The same call ringing again hears the same words."""
-    if (call := find(session, sid)) is not None:
-        return repeat(session, call, 1)
     phone = caller.phone.e164 if caller.phone else None
-    known = caller.kind is CallerKind.KNOWN
-    requests = service.open_request_ids(session, phone) if phone else ()
-    on_duty = roster.is_on_duty(session, now)
+    known = connection_of(session).execute(AT_A_RING, {"sid": sid, "at": now, "phone": phone}).one()
+    if known.call_id is not None and (call := find(session, sid)) is not None:
+        return repeat(session, call, 1)
+    open_requests = [ticket for ticket in (known.newest, known.second) if ticket is not None]
+    recognised = caller.kind is CallerKind.KNOWN and open_requests
     facts: dict[str, Any] = {
         "caller": caller.kind.value,
         "phone": phone,
-        "situation": "closed" if not on_duty else "open_request" if known and requests else "fresh",
-        "open_requests": len(requests),
-        "ticket": requests[0] if requests else None,
-        "volunteers": len(_people_to_ring(session, settings, now)) if on_duty else 0,
+        "situation": "closed" if not known.on_duty else "open_request" if recognised else "fresh",
+        "open_requests": len(open_requests),
+        "ticket": known.newest,
+        "volunteers": len(_people_to_ring(session, settings, now)) if known.on_duty else 0,
     }
     row = {"flow": "inbound", "caller_kind": caller.kind.value, "phone": phone, "test": test}
-    if phone and (volunteer := session.scalar(VOLUNTEER_WITH_PIN, {"phone": phone})) is not None:
-        mine = volunteer_calls.requests_of(session, volunteer)
+    if known.volunteer is not None:
+        mine = volunteer_calls.requests_of(session, known.volunteer)
         facts |= {
-            "volunteer": volunteer,
+            "volunteer": known.volunteer,
             "errands": [ticket.id for ticket in mine],
             "committee": bool(settings.committee_phone),
         }
@@ -101,6 +113,8 @@ def answered(
     facts |= {
         "event": first.event.value if told and first.event else "none",
         "ticket": first.ticket_id,
+        "things": return_calls.asks_things(session, done),
+        "trips": return_calls.asks_trips(session, done),
         "news": [
             {"event": p.event, "ticket": p.ticket_id, "at": p.made_at.isoformat()} for p in told
         ],

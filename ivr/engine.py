@@ -25,6 +25,11 @@ class Effect(StrEnum):
     SO_SO = "so_so"
     NOT_SATISFIED = "not_satisfied"
     MACHINE = "machine"
+    ALL_BACK = "all_back"  # what was taken along has come back, says the resident
+    NOT_BACK = "not_back"
+    NO_TRIP = "no_trip"  # their own count
+    ONE_TRIP = "one_trip"
+    MORE_TRIPS = "more_trips"
     TAKEN = "taken"  # a volunteer spoke with the caller
     LISTEN = "listen"  # a volunteer hears a request
     TAKE = "take"  # he takes it
@@ -46,7 +51,8 @@ SILENT, WRONG = "silent", "wrong"
 PATIENT = frozenset({SILENT, WRONG})
 
 
-@dataclass(frozen=True, slots=True)
+# A step is a line of a table and equal to itself alone (eq=False): it can be a key of a cache.
+@dataclass(frozen=True, slots=True, eq=False)
 class Menu:
     """A question with keys. Silence and every wrong key lead on by themselves."""
 
@@ -64,7 +70,7 @@ class Menu:
     informs: bool = False  # who hears this has what he rang for, and may hang up
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """A beep, then the caller speaks. Ends by hanging up, a key or silence."""
 
@@ -76,7 +82,7 @@ class Record:
     keys: Mapping[str, str] = field(default_factory=dict)  # a key that does more than end it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Fork:
     """Leads on by a fact or a counter, without a word."""
 
@@ -86,7 +92,7 @@ class Fork:
     otherwise: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tell:
     """Says something and goes on."""
 
@@ -96,7 +102,7 @@ class Tell:
     effect: Effect | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Find:
     """Rings volunteers one after another; the door supplies whom."""
 
@@ -129,7 +135,7 @@ class Pin:
     silence: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class End:
     """Says goodbye and hangs up."""
 

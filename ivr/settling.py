@@ -22,6 +22,8 @@ SHORTEST_CALL_SECONDS = 3  # less is a wrong number or a pocket
 SHORT_CALL_WINDOW = timedelta(minutes=30)
 
 SATISFACTION = {Effect.SATISFIED: 1, Effect.SO_SO: 2, Effect.NOT_SATISFIED: 3}
+TRIPS = {Effect.NO_TRIP: 0, Effect.ONE_TRIP: 1, Effect.MORE_TRIPS: 2}  # two stands for more
+THINGS_BACK = {Effect.ALL_BACK: True, Effect.NOT_BACK: False}
 ERRAND_EFFECTS = frozenset({Effect.LISTEN, Effect.TAKE, Effect.TELL, Effect.PASS, Effect.FINISH})
 OF_OURS = {"return": "回电结束", "duty": "给志愿者打的电话"}
 OUTCOMES = {
@@ -59,6 +61,10 @@ def carry_out(
         elif (attempt := _attempt(session, call)) is not None:
             if effect in SATISFACTION:
                 return_calls.rate(session, attempt, SATISFACTION[effect], now)
+            elif effect in TRIPS:
+                return_calls.count_trips(session, settings, attempt, TRIPS[effect], now)
+            elif effect in THINGS_BACK:
+                return_calls.check_things(session, settings, attempt, THINGS_BACK[effect], now)
             else:
                 _end_try(session, settings, attempt, OUTCOMES[effect], now)
     return owed

@@ -12,7 +12,7 @@ from ivr import errand_words, news_words, prompts
 from ivr.engine import FACT, Said
 from tickets import service
 from tickets.models import Recording, Ticket
-from tickets.roster import next_shift
+from tickets.roster import next_start
 
 Word = Mapping[str, Any]
 
@@ -57,9 +57,9 @@ def fill(
         case "I31":
             slots["within"] = prompts.spoken_duration(settings.contact_within_minutes)
         case "I40":
-            shift = next_shift(session, now)
+            start = next_start(session, now)
             slots["next_duty"] = (
-                prompts.spoken_moment(shift.starts_at, now) if shift else prompts.NEXT_DUTY_UNKNOWN
+                prompts.spoken_moment(start, now) if start else prompts.NEXT_DUTY_UNKNOWN
             )
     return [{"prompt": prompt, "slots": slots}]
 

@@ -16,6 +16,8 @@ class Errand:
     phone: str  # E.164; "" when the number was withheld
     recordings: int  # kept recordings with something said in them
     round: int = 1  # 2 after it was opened again
+    own_trips: int | None = None  # the resident's own count
+    things_out: int = 0  # taken along, and not confirmed as back
 
 
 @dataclass(frozen=True)

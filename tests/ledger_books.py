@@ -12,7 +12,7 @@ from hotline.clock import SHANGHAI
 from hotline.config import read_hours
 from hotline.runtime import Runtime
 from hotline.web.auth import set_pin
-from tickets import ledger, roster, service
+from tickets import footwork, ledger, roster, service
 from tickets.lifecycle import OPEN, Act, State
 from tickets.models import (
     Duty,
@@ -30,6 +30,7 @@ from tickets.models import (
     Ticket,
     Volunteer,
 )
+from tickets.outings import Went
 from tickets.returns import Outcome
 from worker.jobs import Hands
 from worker.sweep import sweep
@@ -126,6 +127,8 @@ class DatabaseBooks:
                     phone=ticket.phone or "",
                     recordings=sum(not recording.superseded for recording in ticket.recordings),
                     round=ticket.round,
+                    own_trips=ticket.resident_trips,
+                    things_out=len(footwork.carried_open(session, ticket)),
                 )
                 for ticket in found
             ]
@@ -170,6 +173,15 @@ class DatabaseBooks:
                     service.announce(session, ticket, Event.VISITED, by, now)
                 case "缺材料":
                     service.act(session, ticket, Act.ASK_MATERIALS, by, now, missing=detail)
+                case "出门":
+                    footwork.log_outing(
+                        session, [ticket], by, now, went=Went.VOLUNTEER, place="窗口", settled=True
+                    )
+                case "带走":
+                    footwork.take_along(session, ticket, detail, by, now)
+                case "还了":
+                    for thing in footwork.carried_open(session, ticket):
+                        footwork.give_back(session, thing, by, now)
                 case "办好了":
                     service.act(session, ticket, Act.FINISH, by, now)
         self.works()

@@ -74,21 +74,23 @@ def begin(
     )  # fmt: skip
     session.add(attempt)
     session.flush()
-    bring(session, attempt, (promise.id for promise in promises))
+    bring(session, attempt.id, (promise.id for promise in promises))
     return attempt
 
 
-def bring(session: Session, attempt: ReturnTry, promise_ids: Iterable[int]) -> None:
+def bring(session: Session, try_id: int, promise_ids: Iterable[int]) -> None:
     """Have a try settle these promises too."""
-    known = set(_brought_ids(session, attempt))
-    if rows := [{"try_id": attempt.id, "promise_id": p} for p in promise_ids if p not in known]:
+    known = set(_brought_ids(session, try_id))
+    if rows := [{"try_id": try_id, "promise_id": p} for p in promise_ids if p not in known]:
         session.execute(insert(TRY_PROMISES), rows)
 
 
 def brought(session: Session, attempt: ReturnTry, *, lock: bool = False) -> Sequence[Promise]:
     """The promises of a try; locked in the order of their ids, and their requests too."""
     found = (
-        select(Promise).where(Promise.id.in_(_brought_ids(session, attempt))).order_by(Promise.id)
+        select(Promise)
+        .where(Promise.id.in_(_brought_ids(session, attempt.id)))
+        .order_by(Promise.id)
     )
     if not lock:
         return session.scalars(found).all()
@@ -114,7 +116,7 @@ def unanswered(promise: Promise) -> ReturnTry | None:
     return next((attempt for attempt in promise.tries if attempt.outcome is None), None)
 
 
-def _brought_ids(session: Session, attempt: ReturnTry) -> Sequence[int]:
+def _brought_ids(session: Session, try_id: int) -> Sequence[int]:
     return session.scalars(
-        select(TRY_PROMISES.c.promise_id).where(TRY_PROMISES.c.try_id == attempt.id)
+        select(TRY_PROMISES.c.promise_id).where(TRY_PROMISES.c.try_id == try_id)
     ).all()

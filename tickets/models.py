@@ -9,23 +9,25 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    Enum,
     ForeignKey,
     Index,
     String,
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hotline.db import Base, UtcDateTime
+from hotline.db import kept as _kept
 from tickets.lifecycle import State
 
 
-def _kept(kind: type[StrEnum]) -> Enum:
-    """An enum kept by its value, as plain text."""
-    return Enum(kind, native_enum=False, length=20, values_callable=lambda k: [e.value for e in k])
+def _where_set(table: str, column: str) -> Index:
+    """An index that costs nothing where the column is empty."""
+    is_set = text(f"{column} IS NOT NULL")
+    return Index(f"ix_{table}_{column}", column, sqlite_where=is_set, postgresql_where=is_set)
 
 
 class Role(StrEnum):
@@ -45,6 +47,28 @@ class Source(StrEnum):
     TALK = "talk"  # a volunteer took the call
     SHORT_CALL = "short_call"
     DESK = "desk"
+
+
+class Mode(StrEnum):
+    """How an errand is done."""
+
+    HELP = "help"  # 帮办: with them
+    FOR_THEM = "for_them"  # 代办: somebody goes for them
+    AT_HOME = "at_home"  # 上门办: it is done in their home
+
+
+class Complexity(StrEnum):
+    ROUTINE = "routine"
+    COMPLEX = "complex"
+
+
+class Elsewhere(StrEnum):
+    """Who does what the line does not."""
+
+    CITY_LINE = "12345"
+    AMBULANCE = "120"
+    POLICE = "110"
+    OTHER = "other"
 
 
 class Fetch(StrEnum):
@@ -153,6 +177,7 @@ class Ticket(Base):
         UniqueConstraint("day", "sequence"),
         Index("ix_tickets_open_by_phone", "phone", "state"),
         Index("ix_tickets_assignee_state", "assignee_id", "state"),
+        _where_set("tickets", "merged_into_id"),
         # one call makes at most one request, however often and by whomever it is reported
         UniqueConstraint("call_id"),
     )
@@ -180,7 +205,21 @@ class Ticket(Base):
     missing: Mapped[str] = mapped_column(String(200), default="")
     satisfaction: Mapped[int | None] = mapped_column(default=None)
     contacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    assigned_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # the last time
+    accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # this round
+    done_by: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # a deadline
     done_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    # who accepted it last: theirs until another accepts, also while it is being passed on
+    holder_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
+    mode: Mapped[Mode | None] = mapped_column(_kept(Mode), default=None)
+    complexity: Mapped[Complexity] = mapped_column(_kept(Complexity), default=Complexity.ROUTINE)
+    in_person: Mapped[bool] = mapped_column(default=False)  # they came to the desk themselves
+    resident_trips: Mapped[int | None] = mapped_column(default=None)  # by their own count
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), default=None)
+    referred_to: Mapped[Elsewhere | None] = mapped_column(_kept(Elsewhere), default=None)
+    void_reason: Mapped[str] = mapped_column(String(200), default="")
+    version: Mapped[int] = mapped_column(default=0)  # one more with every act and every undoing
     test: Mapped[bool] = mapped_column(default=False)
 
     resident: Mapped[Resident | None] = relationship(init=False, foreign_keys=[resident_id])
@@ -270,18 +309,17 @@ class Promise(Base):
         Index("ix_promises_due", "state", "due_at"),
         UniqueConstraint("duty", "call_id"),
         UniqueConstraint("duty", "shift_id"),
+        # Most promises are about neither: each call makes one to settle it.
+        _where_set("promises", "recording_id"),
+        _where_set("promises", "ticket_id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     duty: Mapped[Duty] = mapped_column(_kept(Duty))
     made_at: Mapped[datetime] = mapped_column(UtcDateTime)
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    recording_id: Mapped[int | None] = mapped_column(
-        ForeignKey("recordings.id"), default=None, index=True
-    )
-    ticket_id: Mapped[int | None] = mapped_column(
-        ForeignKey("tickets.id"), default=None, index=True
-    )
+    recording_id: Mapped[int | None] = mapped_column(ForeignKey("recordings.id"), default=None)
+    ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), default=None)
     call_id: Mapped[int | None] = mapped_column(
         ForeignKey("calls.id", use_alter=True), default=None
     )

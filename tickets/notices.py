@@ -17,17 +17,18 @@ class Why(StrEnum):
     NEW = "new"
     URGENT = "urgent"
     NOT_TAKEN = "not_taken"
-    LATE_RETURN_CALL = "late_return_call"
     LINE_AT_FAULT = "line_at_fault"
+    NOT_BACK = "not_back"
 
 
 TEXTS = {
     Why.NEW: "有{count}件新的事，请值班的人看一下。",
     Why.URGENT: "有{count}件急事，请值班的人马上看一下。",
     Why.NOT_TAKEN: "有{count}件事还没人接，请组长看一下。",
-    Why.LATE_RETURN_CALL: "有{count}件事办好了，还没告诉本人，请组长看一下。",
+    Why.NOT_BACK: "有{count}家说交来的东西还没还，请组长马上看一下。",
     Why.LINE_AT_FAULT: "热线的电话打不出去，请居委会查一查。",
 }
+AT_ONCE = frozenset({Why.URGENT, Why.LINE_AT_FAULT})
 GIVEN_UP = "群里发不出去"
 
 
@@ -35,7 +36,7 @@ def owe(session: Session, settings: Settings, why: Why, now: datetime) -> Promis
     """Owe the groups a word: at once if it is urgent, else when somebody is on duty."""
     if not settings.notice_urls:
         return None
-    shift = None if why is Why.URGENT or on_duty(session, now) else next_shift(session, now)
+    shift = None if why in AT_ONCE or on_duty(session, now) else next_shift(session, now)
     due_at = shift.starts_at if shift else now
     return promises.make(session, Duty.NOTICE, now, due_at=due_at, notice=why)
 

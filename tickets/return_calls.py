@@ -1,17 +1,18 @@
 """Return calls as rows: who may be rung now, what one call brings, and what came of it."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from hotline.clock import local
 from hotline.config import Settings, read_hours
-from tickets import dialling, ledger, notices, promises, returns, service
+from tickets import dialling, footwork, ledger, notices, promises, returns, service
 from tickets.dialling import SHORTLY, Line
 from tickets.ledger import CALLER, SYSTEM
 from tickets.lifecycle import Act, State
+from tickets.matters import Matter
 from tickets.models import (
     Duty,
     Event,
@@ -62,7 +63,7 @@ def begin(
     phone = promise.ticket.phone
     earliest = not_before(session, settings, promise.ticket, line, now)
     if earliest > now:
-        _put_off(session, settings, promise, earliest, "", now)
+        promises.put_off(promise, earliest)
         return None
     others = [
         other
@@ -137,6 +138,45 @@ def rate(session: Session, attempt: ReturnTry, satisfaction: int, now: datetime)
             service.act(session, ticket, Act.REOPEN, CALLER, now, why="回电时说没办好")
 
 
+def asks_things(session: Session, done: Sequence[Promise]) -> bool:
+    """Whether to ask if what was taken along has come back: the volunteers say so, they do not yet."""
+    return any(
+        thing.returned_at
+        for promise in done
+        if promise.ticket
+        for thing in footwork.carried_open(session, promise.ticket)
+    )
+
+
+def check_things(
+    session: Session, settings: Settings, attempt: ReturnTry, back: bool, now: datetime
+) -> None:
+    """Whether the resident has everything back; if not, it is taken up again, and the lead hears."""
+    for ticket in done_in(session, attempt):
+        things = [t for t in footwork.carried_open(session, ticket) if t.returned_at]
+        if things and back:
+            footwork.confirm_back(session, ticket, CALLER, now)
+        elif things and ticket.state in {State.CLOSED, State.DONE}:
+            service.act(session, ticket, Act.REOPEN, CALLER, now, why="回电时说东西还没还")
+            notices.owe(session, settings, Why.NOT_BACK, now)
+
+
+def asks_trips(session: Session, done: Sequence[Promise]) -> bool:
+    """Whether the resident's own count is of use: of one matter that needs papers, or outings."""
+    if len(done) != 1 or (ticket := done[0].ticket) is None or ticket.resident_trips is not None:
+        return False
+    matter = session.scalar(select(Matter).where(Matter.code == ticket.matter))
+    return bool(matter and matter.materials) or bool(footwork.outings(session, ticket))
+
+
+def count_trips(
+    session: Session, settings: Settings, attempt: ReturnTry, trips: int, now: datetime
+) -> None:
+    """How often the resident went out for it themselves, by their own count."""
+    for ticket in done_in(session, attempt):
+        service.describe(session, settings, ticket, CALLER, now, resident_trips=trips)
+
+
 def done_in(session: Session, attempt: ReturnTry) -> Sequence[Ticket]:
     """The requests that this call said are done."""
     told = dialling.brought(session, attempt, lock=True)
@@ -170,21 +210,7 @@ def _go_on(
             promises.settle(promise, PromiseState.OWED, LINE_AT_FAULT, now)
             notices.owe(session, settings, Why.LINE_AT_FAULT, now)
         case _:
-            _put_off(session, settings, promise, next_.due_at or now, RESULTS[outcome], now)
-
-
-def _put_off(
-    session: Session, settings: Settings, promise: Promise, due_at: datetime, result: str, now: datetime
-) -> None:  # fmt: skip
-    """Leave it for later; the lead hears of news that a resident gets too late."""
-    limit = promise.made_at + timedelta(hours=settings.return_within_hours)
-    if promise.event is Event.DONE and promise.due_at <= limit < due_at:
-        ledger.write(
-            session, at=now, person=SYSTEM, act="late_return_call", object_kind="ticket",
-            object_id=promise.ticket_id,
-        )  # fmt: skip
-        notices.owe(session, settings, Why.LATE_RETURN_CALL, now)
-    promises.put_off(promise, due_at, result)
+            promises.put_off(promise, next_.due_at or now, RESULTS[outcome])
 
 
 def _heard(

@@ -7,9 +7,9 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from tickets import dialling, ledger, notices, promises, roster, service, summons
+from tickets import dialling, footwork, ledger, notices, promises, roster, service, summons
 from tickets.dialling import SHORTLY, Line
-from tickets.ledger import SYSTEM
+from tickets.ledger import SYSTEM, Person
 from tickets.lifecycle import OPEN, Act, NotPossibleError, State, possible
 from tickets.models import (
     Duty,
@@ -22,6 +22,7 @@ from tickets.models import (
     Volunteer,
 )
 from tickets.notices import Why
+from tickets.outings import Reason, Went
 from tickets.returns import Outcome
 from tickets.summons import TAKES, Ask, Asked
 
@@ -35,6 +36,7 @@ RESULTS = {
 }
 TAKEN, ON_PAGE, SHIFT_OVER = "有人接了", "本人在页面上看，不打电话", "班次已经过了"
 NOBODY = "打了一圈没人接，请组长安排"
+PLACE_UNSAID = "其他"  # by telephone nobody is asked where
 WAITING = frozenset({State.NEW, State.ASSIGNED})  # for somebody to take it
 STEPS_TO_DONE: dict[State, tuple[Act, ...]] = {
     State.ASSIGNED: (Act.ACCEPT, Act.FINISH),
@@ -197,6 +199,8 @@ def finish(
         return []
     by, owed = ledger.volunteer(volunteer_id, "phone"), []
     why = "" if outings is None else f"出门{outings}趟"
+    if outings and ticket.state in STEPS_TO_DONE:
+        _log_outings(session, ticket, by, outings, now)
     try:
         for act in STEPS_TO_DONE.get(ticket.state, ()):
             owed += service.act(session, ticket, act, by, now, why=why if act is Act.FINISH else "")
@@ -204,6 +208,15 @@ def finish(
         return owed
     _settle(session, ticket, TAKEN, now)
     return owed
+
+
+def _log_outings(session: Session, ticket: Ticket, by: Person, outings: int, now: datetime) -> None:
+    """Those of all he names that nobody has written down yet; the last settled it."""
+    for number in range(footwork.count(session, ticket).volunteer + 1, outings + 1):
+        footwork.log_outing(
+            session, [ticket], by, now, went=Went.VOLUNTEER, place=PLACE_UNSAID,
+            settled=number == outings, reason=Reason.OTHER if outings > 1 else None,
+        )  # fmt: skip
 
 
 def _needless(session: Session, promise: Promise, now: datetime) -> str | None:

@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from rq import Queue
 
 from hotline import logs
-from tickets import dialling, promises, volunteer_calls
+from tickets import dialling, limits, promises, volunteer_calls
 from worker.jobs import Hands
 from worker.queue import JOB, JOB_SECONDS, RESULT_SECONDS, connect, open_queue
 
@@ -46,6 +46,17 @@ def _begin_duty(hands: Hands) -> None:
         volunteer_calls.owe_start_of_duty(session, runtime.clock())
 
 
+def remind(hands: Hands) -> list[int]:
+    """Write down who has to be reminded of what is late; the pen is taken only if there is any."""
+    runtime = hands.runtime
+    now = runtime.clock()
+    with runtime.db.reading() as session:
+        if not limits.due(session, runtime.settings, now):
+            return []
+    with runtime.db.writing() as session:
+        return limits.remind(session, runtime.settings, now)
+
+
 def watch(hands: Hands, stopped: Callable[[], bool]) -> None:
     """Look again and again until stopped. Nothing that goes wrong ends it."""
     settings = hands.runtime.settings
@@ -53,6 +64,7 @@ def watch(hands: Hands, stopped: Callable[[], bool]) -> None:
     while not stopped():
         try:
             sweep(hands, queue)
+            remind(hands)
         except Exception:
             log.exception("the sweep stumbled; it will look again")
         time.sleep(settings.sweep_seconds)
