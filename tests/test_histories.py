@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from tickets import deeds, footwork, ledger, return_calls, service, trips, undo
+from tickets import deeds, dialling, footwork, ledger, service, trips, undo
 from tickets.deeds import Said
 from tickets.footwork import OutingChangedError
 from tickets.lifecycle import (
@@ -216,7 +216,7 @@ class Life:
         """The machine begins a return call, so that the news is out."""
         for promise_id in deeds.open_news(self.session, ticket):
             promise = self.session.get_one(Promise, promise_id)
-            return_calls.begin_try(self.session, promise, LI, self.now)
+            dialling.begin(self.session, [promise], LI, self.now)
 
     def lines(self) -> int:
         return self.session.scalar(select(func.max(LedgerLine.sequence))) or 0
