@@ -1,7 +1,7 @@
 """Return calls as rows: who may be rung now, what one call brings, and what came of it."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
@@ -77,21 +77,24 @@ def not_before(
     session: Session, settings: Settings, ticket: Ticket, line: Line, now: datetime
 ) -> datetime:
     """`now` if this resident may be rung now, else from when: hours, calls a day, then the line."""
-    rung = _rung_today(session, ticket, now)
+    numbers = _numbers_of_person(session, ticket)
+    rung = _rung_today(session, numbers, now)
     earliest = returns.may_ring(now, rung, rules(session, settings))
     if earliest > now:
         return earliest
-    busy = dialling.is_busy(session, settings, ticket.phone or "", line, now)
+    busy = dialling.is_busy(session, settings, numbers, line, now)
     return now + SHORTLY if busy else now
 
 
 def to_tell(session: Session, attempt: ReturnTry) -> Sequence[Promise]:
     """What this call has to say when it is answered: all news of the person, the oldest request first.
 
-    News that came while the telephone rang is told too, in the place of what it overtook.
+    News that came while the telephone rang is told too, in the place of what it overtook. What a
+    person owes by now, because the call was already given up, is told after all.
     """
     ticket = attempt.promise.ticket
-    news = _news_of_person(session, ticket) if ticket else ()
+    given_up = [p for p in dialling.brought(session, attempt) if p.state is PromiseState.OWED]
+    news = [*given_up, *_news_of_person(session, ticket)] if ticket else []
     return sorted(
         news, key=lambda promise: promise.ticket.opened_at if promise.ticket else promise.made_at
     )
@@ -250,20 +253,21 @@ def _outcomes(session: Session, promise: Promise) -> Sequence[Outcome]:
     return [Outcome(attempt.outcome) for attempt in promise.tries if attempt.outcome]
 
 
-def _rung_today(session: Session, ticket: Ticket, now: datetime) -> int:
-    """How often this person was disturbed today, on whichever of their numbers."""
+def _rung_today(session: Session, numbers: Collection[str], now: datetime) -> int:
+    """How often a person was disturbed today, on whichever of their numbers."""
     midnight = local(now).replace(hour=0, minute=0, second=0, microsecond=0)
     undisturbed = [outcome.value for outcome in returns.UNDISTURBING]
     return session.scalar(
         select(func.count()).select_from(ReturnTry).where(
-            ReturnTry.phone.in_(_numbers_of_person(session, ticket)),
-            ReturnTry.placed_at >= midnight, ReturnTry.volunteer_id.is_(None),
+            ReturnTry.phone.in_(numbers),
+            ReturnTry.placed_at >= midnight, ReturnTry.placed_at < midnight + timedelta(days=1),
+            ReturnTry.volunteer_id.is_(None),
             ReturnTry.outcome.is_(None) | ReturnTry.outcome.not_in(undisturbed),
         )
     ) or 0  # fmt: skip
 
 
-def _numbers_of_person(session: Session, ticket: Ticket) -> set[str | None]:
+def _numbers_of_person(session: Session, ticket: Ticket) -> set[str]:
     """Every number of the resident; where it may be anybody's of several, all of all of theirs."""
     whose = select(ResidentPhone.resident_id).where(
         ResidentPhone.resident_id == ticket.resident_id
@@ -271,4 +275,4 @@ def _numbers_of_person(session: Session, ticket: Ticket) -> set[str | None]:
         else ResidentPhone.phone == ticket.phone
     )
     theirs = select(ResidentPhone.phone).where(ResidentPhone.resident_id.in_(whose))
-    return {ticket.phone, *session.scalars(theirs)}
+    return {*filter(None, [ticket.phone]), *session.scalars(theirs)}

@@ -66,7 +66,9 @@ class Ringing:
         begun: list[tuple[str, str]] = []
 
         def write_down(session: Session, promise: Promise, now: datetime) -> None:
-            if (attempt := begin(session, promise, _line(session, now), now)) is not None:
+            if dialling.unanswered(promise) is not None:  # another hand was quicker
+                promises.put_off(promise, now + dialling.SHORTLY)
+            elif (attempt := begin(session, promise, _line(session, now), now)) is not None:
                 begun.append((attempt.token, attempt.phone))
 
         with self.runtime.db.writing() as session:
@@ -114,7 +116,8 @@ def _line(session: Session, now: datetime) -> Line:
     """Every call that has begun and not ended, in or out."""
     calls = session.execute(
         select(Call.try_id, Call.phone).where(
-            Call.ended_at.is_(None), Call.started_at > now - dialling.UNDER_WAY
+            Call.ended_at.is_(None),
+            Call.started_at.between(now - dialling.UNDER_WAY, now + dialling.UNDER_WAY),
         )
     ).all()
     return Line(
