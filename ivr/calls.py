@@ -248,9 +248,11 @@ def _words(
 
 def _to_hear(session: Session, attempt: ReturnTry, now: datetime) -> dict[str, Any]:
     errands, shift = volunteer_calls.to_hear(session, attempt, now)
+    mine = volunteer_calls.requests_of(session, attempt.volunteer_id or 0)
     occasion = "new" if shift is None else "shift" if errands else "quiet_shift"
     return {
         "volunteer": attempt.volunteer_id, "errands": [ticket.id for ticket in errands],
+        "in_hand": len({ticket.id for ticket in mine} - {ticket.id for ticket in errands}),
         "occasion": occasion, "until": shift.ends_at.isoformat() if shift else "",
     }  # fmt: skip
 

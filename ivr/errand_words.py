@@ -13,7 +13,7 @@ from ivr import prompts, voice
 from ivr.engine import FACT
 from tickets import volunteer_calls
 from tickets.lifecycle import OPEN
-from tickets.models import Recording, Ticket
+from tickets.models import Kind, Recording, Ticket
 from tickets.volunteer_calls import WAITING
 
 Word = Mapping[str, Any]
@@ -39,14 +39,18 @@ def fill(
                 "until": prompts.spoken_deadline(datetime.fromisoformat(until), now) if until else "",
                 "count": prompts.spoken_count(len(memory[FACT + "errands"])),
             })]  # fmt: skip
+        case "D23":
+            in_hand = int(memory.get(FACT + "in_hand", 0))
+            return [_word(prompt, {"in_hand": prompts.spoken_count(in_hand)})] if in_hand else []
         case "D06":
             ticket = item(session, memory)
             urgent = [_word("D18")] if ticket and ticket.urgent else []
             return [*urgent, _word("D06", _when(ticket, int(memory["errands"]), now))]
-        case "D08":
+        case "D22" | "D08":
             ticket = item(session, memory)
-            taken = ticket is None or not _can_be_his(ticket, volunteer_id)
-            return [_word("D16")] if taken else [_number(ticket)]
+            if ticket is None or not _can_be_his(ticket, volunteer_id):
+                return [_word("D16")] if prompt == "D08" else []
+            return [_number(ticket) if prompt == "D08" else _word(prompt)]
         case "D11":
             ticket = item(session, memory, before=True)
             to = ticket and volunteer_calls.next_person(session, ticket, volunteer_id, now)
@@ -54,7 +58,8 @@ def fill(
         case "V07":
             ticket = item(session, memory, before=True)
             his = ticket is not None and ticket.assignee_id == volunteer_id and ticket.state in OPEN
-            return [_word("V07" if his else "D16")]
+            told = "V07" if ticket is not None and ticket.kind is Kind.ERRAND else "V10"
+            return [_word(told if his else "D16")]
     return [_word(prompt)]
 
 
@@ -84,13 +89,10 @@ def _number(ticket: Ticket | None) -> Word:
 
 
 def _when(ticket: Ticket | None, nth: int, now: datetime) -> dict[str, str]:
+    """Which it is, and when it came: to the half hour before."""
     at = local(ticket.opened_at) if ticket else now
     rounded = at.replace(minute=at.minute // 30 * 30)
-    return {
-        "nth": prompts.spoken_number(nth),
-        "day": prompts.spoken_day(at.date(), now.date()),
-        "time": prompts.spoken_time(rounded.time()),
-    }
+    return {"nth": prompts.spoken_number(nth), "when": prompts.spoken_moment(rounded, now)}
 
 
 def _can_be_his(ticket: Ticket, volunteer_id: int) -> bool:

@@ -102,8 +102,8 @@ RETURN: Flow = _flow(
 DUTY: Flow = _flow(
     Fork("ring", by="machine", to={"True": "machine"}, otherwise="occasion"),
     Fork("occasion", by="occasion", to={"shift": "begins", "quiet_shift": "begins_quietly"}, otherwise="new"),
-    Menu("begins", ("two_seconds", "D01", "D04"), keys={"1": "ready", "0": "committee"}, silence="not_heard", wrong="not_heard"),
-    Menu("begins_quietly", ("two_seconds", "D02", "D05"), keys={"1": "noted", "0": "committee"}, silence="not_heard", wrong="not_heard"),
+    Menu("begins", ("two_seconds", "D01", "D23", "D04"), keys={"1": "ready", "0": "committee"}, silence="not_heard", wrong="not_heard"),
+    Menu("begins_quietly", ("two_seconds", "D02", "D23", "D05"), keys={"1": "noted", "0": "committee"}, silence="not_heard", wrong="not_heard"),
     Menu("new", ("two_seconds", "D03", "D04"), keys={"1": "ready", "0": "committee"}, silence="not_heard", wrong="not_heard"),
     Tell("noted", (), then="good_day", effect=Effect.HEARD),
     Tell("ready", (), then="next", effect=Effect.HEARD),
@@ -112,7 +112,7 @@ DUTY: Flow = _flow(
     Each("next", of="errands", then="listen", done="all_heard"),
     Tell("listen", ("D06", "VOICE"), then="errand", effect=Effect.LISTEN),
     Menu("errand", ("D07",), keys={"1": "taken", "2": "passed", "0": "committee"}, repeats="3", again=("VOICE", "D07"), silence="next", wrong="next", effects={"1": Effect.TAKE}),
-    Menu("taken", ("D08", "D09"), keys={"1": "next", "2": "told", "0": "committee"}, repeats="3", silence="next", wrong="next", effects={"2": Effect.TELL}),
+    Menu("taken", ("D22", "D08", "D09"), keys={"1": "next", "2": "told", "0": "committee"}, repeats="3", again=("D08", "D09"), silence="next", wrong="next", effects={"2": Effect.TELL}),
     Tell("told", ("D10",), then="next"),
     Tell("passed", ("D11",), then="next", effect=Effect.PASS),
 

@@ -221,12 +221,15 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
         if not voice.is_good(settings, recording_id, until, seal, house.clock()):
             abort(403)
         with house.db.reading() as session:
-            key = session.scalar(select(Recording.key).where(Recording.id == recording_id))
-        if key is None:
+            kept = session.execute(
+                select(Recording.key, Recording.media_type).where(Recording.id == recording_id)
+            ).one_or_none()
+        if kept is None or kept.key is None:
             abort(404)
-        with house.store.open(key) as file:
+        sound_type = kept.media_type if kept.media_type.startswith("audio/") else "audio/wav"
+        with house.store.open(kept.key) as file:
             return Response(
-                file.read(), content_type="audio/wav", headers={"Cache-Control": "no-store"}
+                file.read(), content_type=sound_type, headers={"Cache-Control": "no-store"}
             )
 
     voice_of.guard = "signed: the address itself, for a quarter of an hour"  # type: ignore[attr-defined]
