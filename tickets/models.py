@@ -324,7 +324,9 @@ class Promise(Base):
         ForeignKey("calls.id", use_alter=True), default=None
     )
     event: Mapped[Event | None] = mapped_column(_kept(Event), default=None)
-    shift_id: Mapped[int | None] = mapped_column(ForeignKey("shifts.id"), default=None)
+    shift_id: Mapped[int | None] = mapped_column(
+        ForeignKey("shifts.id", ondelete="SET NULL"), default=None
+    )
     notice: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.notices.Why
     state: Mapped[PromiseState] = mapped_column(_kept(PromiseState), default=PromiseState.OPEN)
     attempts: Mapped[int] = mapped_column(default=0)

@@ -135,7 +135,11 @@ def hang_up(session: Session, attempt: ReturnTry, now: datetime) -> list[int]:
 
     Returns the promises to ring the bell for.
     """
-    left = [p for p in dialling.brought(session, attempt, lock=True) if p.state is PromiseState.OPEN]  # fmt: skip
+    left = [
+        promise
+        for promise in dialling.brought(session, attempt, lock=True)
+        if promise.state is PromiseState.OPEN and promise.tries[-1] is attempt
+    ]
     for promise in left:
         promises.put_off(promise, min(promise.due_at, now))
     return [promise.id for promise in left]

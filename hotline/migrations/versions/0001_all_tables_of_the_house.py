@@ -575,7 +575,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["recording_id"], ["recordings.id"], name=op.f("fk_promises_recording_id")
         ),
-        sa.ForeignKeyConstraint(["shift_id"], ["shifts.id"], name=op.f("fk_promises_shift_id")),
+        sa.ForeignKeyConstraint(
+            ["shift_id"], ["shifts.id"], name=op.f("fk_promises_shift_id"), ondelete="SET NULL"
+        ),
         sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_promises_ticket_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_promises")),
         sa.UniqueConstraint("duty", "call_id", name=op.f("uq_promises_duty_call_id")),
