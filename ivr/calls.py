@@ -18,6 +18,7 @@ from ivr.models import Call, CallStatus
 from ivr.turns import CALLS, FIND_CALL, Asked, Planned, find, newest, repeat, step, where_it_stands
 from tickets import return_calls, roster, service, volunteer_calls
 from tickets.models import Duty, Event, Promise, PromiseState, ReturnTry, Ticket, Volunteer
+from tickets.volunteer_calls import WAITING
 
 # Whether a PIN opens the door to this volunteer: ADMITTED, REFUSED or LOCKED.
 Porter = Callable[[int, str], Way]
@@ -77,7 +78,8 @@ def ring(
         mine = volunteer_calls.requests_of(session, known.volunteer)
         facts |= {
             "volunteer": known.volunteer,
-            "errands": [ticket.id for ticket in mine],
+            "waiting": [ticket.id for ticket in mine if ticket.state in WAITING],
+            "errands": [ticket.id for ticket in mine if ticket.state not in WAITING],
             "committee": bool(settings.committee_phone),
         }
         row |= {"flow": "staff"}

@@ -45,7 +45,7 @@ def fill(
         case "D06":
             ticket = item(session, memory)
             urgent = [_word("D18")] if ticket and ticket.urgent else []
-            return [*urgent, _word("D06", _when(ticket, int(memory["errands"]), now))]
+            return [*urgent, _word("D06", _when(ticket, len(_gone_through(memory)), now))]
         case "D22" | "D08":
             ticket = item(session, memory)
             if ticket is None or not _can_be_his(ticket, volunteer_id):
@@ -64,10 +64,17 @@ def fill(
 
 
 def item(session: Session, memory: Mapping[str, Any], *, before: bool = False) -> Ticket | None:
-    """The request at which the list stands, or the one before it."""
-    place = int(memory.get("errands", 0)) - (2 if before else 1)
-    listed = memory.get(FACT + "errands") or ()
-    return session.get(Ticket, listed[place]) if 0 <= place < len(listed) else None
+    """The request at which the lists stand, or the one that was asked about before it."""
+    gone_through = _gone_through(memory)
+    exhausted = int(memory.get("errands", 0)) > len(memory.get(FACT + "errands") or ())
+    place = -2 if before and not exhausted else -1
+    return session.get(Ticket, gone_through[place]) if len(gone_through) >= -place else None
+
+
+def _gone_through(memory: Mapping[str, Any]) -> Sequence[int]:
+    """The requests of this call so far: first those that wait for somebody, then those in hand."""
+    lists = (((memory.get(FACT + of) or ())[: int(memory.get(of, 0))]) for of in ("waiting", "errands"))  # fmt: skip
+    return [ticket_id for each in lists for ticket_id in each]
 
 
 def _word(prompt: str, slots: Mapping[str, str] | None = None) -> Word:

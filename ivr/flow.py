@@ -129,9 +129,16 @@ DUTY: Flow = _flow(
 STAFF: Flow = dict(INBOUND) | _flow(
     Menu("ring", ("V01",), keys={"1": "pin", "0": "person"}, silence="anybody", wrong="anybody", wait="opening", patient=AT_ONCE),
     Fork("anybody", by="situation", to={"closed": "closed", "open_request": "greet_again"}, otherwise="greet"),
-    Pin("pin", ("V02",), right="his", locked="locked", silence="good_day"),
+    Pin("pin", ("V02",), right="new_ones", locked="locked", silence="good_day"),
     End("locked", ("V04",)),
 
+    # what he has not taken yet, then what he has
+    Each("new_ones", of="waiting", then="listen_new", done="his"),
+    Tell("listen_new", ("D06", "VOICE"), then="new_errand", effect=Effect.LISTEN),
+    Menu("new_errand", ("D07",), keys={"1": "taken", "2": "passed_new", "0": "committee"}, repeats="3", again=("VOICE", "D07"), silence="new_ones", wrong="new_ones", effects={"1": Effect.TAKE}),
+    Menu("taken", ("D22", "D08", "D09"), keys={"1": "new_ones", "2": "told", "0": "committee"}, repeats="3", again=("D08", "D09"), silence="new_ones", wrong="new_ones", effects={"2": Effect.TELL}),
+    Tell("told", ("D10",), then="new_ones"),
+    Tell("passed_new", ("D11",), then="new_ones", effect=Effect.PASS),
     Each("his", of="errands", then="listen", done="all_heard"),
     Tell("listen", ("D06", "VOICE", "D08"), then="errand", effect=Effect.LISTEN),
     Menu("errand", ("V05",), keys={"1": "outings", "2": "passed", "3": "his", "0": "committee"}, again=("VOICE", "D08", "V05"), silence="his", wrong="his"),
