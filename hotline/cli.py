@@ -5,8 +5,10 @@ from pathlib import Path
 import click
 
 from hotline import config, logs
+from hotline.commands import roster_changes
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
 from hotline.commands.people import people
+from hotline.commands.residents import residents
 from hotline.commands.rings import rings
 from hotline.commands.roster import roster
 from hotline.config import Settings, WrongSettingsError
@@ -160,8 +162,10 @@ def fallback() -> None:
     click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
 
 
-for group in (db, people, roster, rings):
+for group in (db, people, residents, rings, roster):
     main.add_command(group)
+for command in roster_changes.COMMANDS:
+    roster.add_command(command)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from hotline.config import Settings
 from hotline.db import connection_of
 from hotline.phone import CallerId, CallerKind
-from ivr import engine, slots
+from ivr import engine, slots, voices
 from ivr.engine import Heard, Place, Way
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus
 from ivr.turns import CALLS, FIND_CALL, Asked, Planned, find, newest, repeat, step, where_it_stands
-from tickets import return_calls, roster, service, volunteer_calls
+from tickets import directory, return_calls, roster, service, volunteer_calls
 from tickets.models import Duty, Event, Promise, PromiseState, ReturnTry, Ticket, Volunteer
 from tickets.volunteer_calls import WAITING
 
@@ -42,6 +42,7 @@ AT_A_RING = select(
         .label(name)
         for which, name in enumerate(("newest", "second"))
     ),
+    *directory.VOICE_COLUMNS,
 )
 
 
@@ -73,6 +74,7 @@ def ring(
         "ticket": known.newest,
         "volunteers": len(_people_to_ring(session, settings, now)) if known.on_duty else 0,
     }
+    facts |= _voice(directory.voice(known))
     row = {"flow": "inbound", "caller_kind": caller.kind.value, "phone": phone, "test": test}
     if known.volunteer is not None:
         mine = volunteer_calls.requests_of(session, known.volunteer)
@@ -102,6 +104,7 @@ def answered(
         "volunteers": len(_people_to_ring(session, settings, now)),
         "committee": bool(settings.committee_phone),
     }
+    facts |= _voice(directory.voice_of(session, attempt.phone))
     row: dict[str, Any] = {
         "flow": "return", "caller_kind": CallerKind.KNOWN.value, "phone": attempt.phone,
         "try_id": attempt.id, "test": False,
@@ -239,13 +242,22 @@ def _begin(
 def _words(
     session: Session, settings: Settings, turn: engine.Turn, call_id: int | None, now: datetime
 ) -> Sequence[Mapping[str, Any]]:
-    return [
+    said_words = [
         word
         for said in turn.says
         for word in slots.fill(
             session, settings, said, call_id=call_id, memory=turn.place.memory, now=now
         )
     ]
+    if kept_in := turn.place.memory.get(engine.FACT + "set"):
+        return [{**word, "set": kept_in} if "prompt" in word else word for word in said_words]
+    return said_words
+
+
+def _voice(voice: directory.Voice) -> dict[str, str]:
+    """The set of prompts for whoever has this number, where it is another than everybody's."""
+    kept_in = voices.set_for(voice.dialect, voice.slow)
+    return {"set": kept_in} if kept_in else {}
 
 
 def _to_hear(session: Session, attempt: ReturnTry, now: datetime) -> dict[str, Any]:
@@ -254,6 +266,7 @@ def _to_hear(session: Session, attempt: ReturnTry, now: datetime) -> dict[str, A
     occasion = "new" if shift is None else "shift" if errands else "quiet_shift"
     return {
         "volunteer": attempt.volunteer_id, "errands": [ticket.id for ticket in errands],
+        "notes": volunteer_calls.notes_left(session, attempt) if shift else [],
         "in_hand": len({ticket.id for ticket in mine} - {ticket.id for ticket in errands}),
         "occasion": occasion, "until": shift.ends_at.isoformat() if shift else "",
     }  # fmt: skip

@@ -39,6 +39,8 @@ def fill(
                 "until": prompts.spoken_deadline(datetime.fromisoformat(until), now) if until else "",
                 "count": prompts.spoken_count(len(memory[FACT + "errands"])),
             })]  # fmt: skip
+        case "D24":
+            return [_word(prompt, {"note": note}) for note in memory.get(FACT + "notes") or ()]
         case "D23":
             in_hand = int(memory.get(FACT + "in_hand", 0))
             return [_word(prompt, {"in_hand": prompts.spoken_count(in_hand)})] if in_hand else []

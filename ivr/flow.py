@@ -105,8 +105,8 @@ DUTY: Flow = _flow(
     Menu("begins", ("two_seconds", "D01", "D23", "D04"), keys={"1": "ready", "0": "committee"}, silence="not_heard", wrong="not_heard"),
     Menu("begins_quietly", ("two_seconds", "D02", "D23", "D05"), keys={"1": "noted", "0": "committee"}, silence="not_heard", wrong="not_heard"),
     Menu("new", ("two_seconds", "D03", "D04"), keys={"1": "ready", "0": "committee"}, silence="not_heard", wrong="not_heard"),
-    Tell("noted", (), then="good_day", effect=Effect.HEARD),
-    Tell("ready", (), then="next", effect=Effect.HEARD),
+    Tell("noted", ("D24",), then="good_day", effect=Effect.HEARD),
+    Tell("ready", ("D24",), then="next", effect=Effect.HEARD),
 
     # one request after the other
     Each("next", of="errands", then="listen", done="all_heard"),

@@ -211,9 +211,10 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
 
     @door.get("/prompt/<prompt>.wav")
     def prompt(prompt: str) -> Response:
-        if not voices.recorded(prompt):
+        kept_in = request.args.get("set", "")
+        if not voices.recorded(prompt, kept_in):
             abort(404)
-        return _wav(voices.wav(prompt))
+        return _wav(voices.wav(prompt, kept_in))
 
     @door.get("/voice/<int:recording_id>.wav")
     def voice_of(recording_id: int) -> Response:

@@ -12,7 +12,7 @@ from hotline.clock import SHANGHAI
 from hotline.config import read_hours
 from hotline.runtime import Runtime
 from hotline.web.auth import set_pin
-from tickets import footwork, ledger, roster, service
+from tickets import footwork, handover, ledger, roster, service
 from tickets.lifecycle import OPEN, Act, State
 from tickets.models import (
     Duty,
@@ -163,6 +163,9 @@ class DatabaseBooks:
 
     def act(self, news: str, detail: str = "") -> None:
         now = self.clock.now()
+        if news == "交班留话":
+            self._leaves_note(detail)
+            return
         with self.runtime.db.writing() as session:
             ticket = session.scalars(select(Ticket).order_by(Ticket.id.desc()).limit(1)).one()
             by = ledger.volunteer(ticket.assignee_id or 1)
@@ -185,6 +188,15 @@ class DatabaseBooks:
                 case "办好了":
                     service.act(session, ticket, Act.FINISH, by, now)
         self.works()
+
+    def _leaves_note(self, text: str) -> None:
+        """Whoever is on duty now leaves it to the next."""
+        now = self.clock.now()
+        with self.runtime.db.writing() as session:
+            shift = roster.on_duty(session, now)
+            assert shift is not None
+            by = ledger.volunteer(shift.volunteer_id)
+            handover.write_note(session, shift, text, by, now)
 
     def works(self) -> None:
         """The worker and the sweep do all that is due now."""

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from hotline.clock import local
 from hotline.config import Settings, read_hours
-from tickets import dialling, footwork, ledger, notices, promises, returns, service
+from tickets import dialling, footwork, ledger, notices, promises, returns, roster, service
 from tickets.dialling import SHORTLY, Line
 from tickets.ledger import CALLER, SYSTEM
 from tickets.lifecycle import Act, State
@@ -41,12 +41,13 @@ NO_NUMBER = "没有号码，请上门告诉一声"
 
 
 def rules(session: Session, settings: Settings) -> Rules:
-    """The hours and bounds that the settings give."""
+    """The hours and bounds that the settings and the house's own calendar give."""
     return Rules(
         working=[read_hours(hours) for hours in settings.return_hours],
         rest=[read_hours(hours) for hours in settings.return_hours_rest],
         calls_a_day=settings.return_calls_a_day,
         tries=settings.return_tries,
+        calendar=roster.calendar(session),
     )
 
 

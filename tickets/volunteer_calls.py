@@ -7,7 +7,17 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from tickets import dialling, footwork, ledger, notices, promises, roster, service, summons
+from tickets import (
+    dialling,
+    footwork,
+    handover,
+    ledger,
+    notices,
+    promises,
+    roster,
+    service,
+    summons,
+)
 from tickets.dialling import SHORTLY, Line
 from tickets.ledger import SYSTEM, Person
 from tickets.lifecycle import OPEN, Act, NotPossibleError, State, possible
@@ -36,6 +46,7 @@ RESULTS = {
 }
 TAKEN, ON_PAGE, SHIFT_OVER = "有人接了", "本人在页面上看，不打电话", "班次已经过了"
 NOBODY = "打了一圈没人接，请组长安排"
+LONGEST_NOTE = 100  # more is not taken in by ear
 PLACE_UNSAID = "其他"  # by telephone nobody is asked where
 WAITING = frozenset({State.NEW, State.ASSIGNED})  # for somebody to take it
 STEPS_TO_DONE: dict[State, tuple[Act, ...]] = {
@@ -100,6 +111,12 @@ def to_hear(session: Session, attempt: ReturnTry, now: datetime) -> tuple[Sequen
     return sorted(waiting, key=_urgency), shift
 
 
+def notes_left(session: Session, attempt: ReturnTry) -> list[str]:
+    """What those who had duty before want this volunteer to know, and he has not heard yet."""
+    left = handover.unheard(session, attempt.volunteer_id or 0)
+    return [row.note[:LONGEST_NOTE].rstrip("。") for row in left if row.note]
+
+
 def requests_of(session: Session, volunteer_id: int) -> Sequence[Ticket]:
     """All that a volunteer has in his hands, the urgent first."""
     mine = session.scalars(
@@ -125,6 +142,9 @@ def finish_try(
             continue
         if promise.shift_id and outcome is Outcome.HEARD:
             promises.settle(promise, PromiseState.KEPT, RESULTS[outcome], now)
+            by = ledger.volunteer(attempt.volunteer_id or 0, "phone")
+            for row in handover.unheard(session, attempt.volunteer_id or 0):
+                handover.hear(session, row, by, now)
         else:
             wait = TAKES if outcome is Outcome.HEARD else timedelta()
             promises.put_off(promise, now + wait, RESULTS[outcome])

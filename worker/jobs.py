@@ -15,7 +15,7 @@ from hotline.runtime import Runtime
 from ivr import settling
 from ivr.carrier import CarrierError
 from ivr.models import Call, CallStatus
-from tickets import notices, promises, return_calls, volunteer_calls
+from tickets import handover, notices, promises, return_calls, volunteer_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording
 from worker import leases, listening
 from worker.fetching import NotYetError, RefusedError, fetch
@@ -225,6 +225,10 @@ class Hands:
 
         self._write(promise_id, token, told)
 
+    def hand_over(self, promise_id: int, token: str | None) -> None:
+        """A shift is over: what is open goes to the next."""
+        self._write(promise_id, token, handover.keep)
+
 
 HANDS: ContextVar[Hands] = ContextVar("hands")
 
@@ -236,6 +240,7 @@ DUTIES: Mapping[Duty, Callable[[Hands, int, str | None], None]] = {
     Duty.RETURN_CALL: Hands.return_call,
     Duty.TELL_VOLUNTEER: Hands.tell_volunteer,
     Duty.NOTICE: Hands.notice,
+    Duty.HAND_OVER: Hands.hand_over,
 }
 
 

@@ -7,7 +7,8 @@ from redis.exceptions import RedisError
 from rq import Queue
 
 from hotline import logs
-from tickets import dialling, limits, promises, volunteer_calls
+from tickets import dialling, handover, limits, promises, volunteer_calls
+from tickets import watch as roster_watch
 from worker.jobs import Hands
 from worker.queue import JOB, JOB_SECONDS, RESULT_SECONDS, connect, open_queue
 
@@ -19,6 +20,7 @@ BELL_SECONDS = 1.0
 def sweep(hands: Hands, queue: Queue | None) -> int:
     """One look: hand what is due to the queue, or, without one, keep it here. Returns how many."""
     runtime = hands.runtime
+    look_at_the_roster(hands)
     _begin_duty(hands)
     with runtime.db.reading() as session:
         due = promises.due(session, runtime.clock())
@@ -44,6 +46,21 @@ def _begin_duty(hands: Hands) -> None:
     with runtime.db.writing() as session:
         dialling.take_the_dial(session)
         volunteer_calls.owe_start_of_duty(session, runtime.clock())
+
+
+def look_at_the_roster(hands: Hands) -> None:
+    """Owe the hand-over of the shifts that have ended, and announce what is wrong with the next."""
+    runtime, now = hands.runtime, hands.runtime.clock()
+    with runtime.db.reading() as session:
+        idle = not handover.ended(session, now) and not roster_watch.due(
+            session, runtime.settings, now
+        )
+    if idle:
+        return
+    with runtime.db.writing() as session:
+        dialling.take_the_dial(session)  # of two sweeps one waits, and finds it owed
+        handover.owe(session, now)
+        roster_watch.announce(session, runtime.settings, now)
 
 
 def remind(hands: Hands) -> list[int]:
