@@ -92,22 +92,15 @@ def bring(session: Session, try_id: int, promise_ids: Iterable[int]) -> None:
 
 
 def brought(session: Session, attempt: ReturnTry, *, lock: bool = False) -> Sequence[Promise]:
-    """The promises of a try; locked in the order of their ids, and their requests too."""
-    found = (
-        select(Promise)
-        .where(Promise.id.in_(_brought_ids(session, attempt.id)))
-        .order_by(Promise.id)
-    )
+    """The promises of a try; locked after their requests, as every act does it: no deadlock."""
+    found = select(Promise).where(Promise.id.in_(_brought_ids(session, attempt.id))).order_by(Promise.id)  # fmt: skip
     if not lock:
         return session.scalars(found).all()
-    promises = session.scalars(
-        found.with_for_update().execution_options(populate_existing=True)
-    ).all()
-    about = [promise.ticket_id for promise in promises if promise.ticket_id]
-    session.scalars(
-        select(Ticket).where(Ticket.id.in_(about)).order_by(Ticket.id).with_for_update()
-    ).all()
-    return promises
+    about = found.with_only_columns(Promise.ticket_id).order_by(None)
+    tickets = select(Ticket.id).where(Ticket.id.in_(about)).order_by(Ticket.id)
+    session.execute(tickets.with_for_update()).all()
+    fresh = found.with_for_update().execution_options(populate_existing=True)
+    return session.scalars(fresh).all()
 
 
 def close(session: Session, attempt: ReturnTry) -> bool:

@@ -97,7 +97,7 @@ def begin(
     others = [
         other
         for other in _waiting(session, now)
-        if other is not promise and _needless(session, other, now) is None
+        if other is not promise and dialling.unanswered(other) is None and _needless(session, other, now) is None
         and (theirs := _ask(_people(session, settings, other, now), other, now)) and theirs.who == ask.who
     ]  # fmt: skip
     return dialling.begin(session, [promise, *others], phone, now, volunteer_id=ask.who)
