@@ -18,6 +18,8 @@ from tickets.volunteer_calls import WAITING
 
 Word = Mapping[str, Any]
 
+NUMBER = "D08"  # the prompt that says a resident's number
+
 
 def speaks(prompt: str) -> bool:
     """Whether this prompt is a volunteer's, or stands for a resident's voice."""

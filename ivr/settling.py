@@ -67,7 +67,16 @@ def carry_out(
                 return_calls.check_things(session, settings, attempt, THINGS_BACK[effect], now)
             else:
                 _end_try(session, settings, attempt, OUTCOMES[effect], now)
+    if ERRAND_EFFECTS.intersection(asked.effects):
+        _note_number(session, asked, now)
     return owed
+
+
+def _note_number(session: Session, asked: Asked, now: datetime) -> None:
+    """A resident's number is among the words: that is an access, written before it is given."""
+    ticket = errand_words.item(session, asked.memory)
+    if ticket is not None and any(word.get("prompt") == errand_words.NUMBER for word in asked.says):
+        volunteer_calls.see_number(session, ticket, int(asked.memory[FACT + "volunteer"]), now)
 
 
 def _errand(

@@ -413,8 +413,9 @@ def test_a_residents_voice_is_for_the_volunteer_who_was_rung(
     ]
     with house.runtime.db.reading() as session:
         heard = session.scalars(select(LedgerLine).where(LedgerLine.act == "listen")).one()
-        assert (heard.object_kind, heard.origin) == ("ticket", "phone")
         recording = session.scalars(select(Recording)).one()
+        assert (heard.object_kind, heard.object_id) == ("recording", recording.id)
+        assert (heard.person, heard.origin) == ("volunteer:2", "phone")
         assert f"/voice/{recording.id}.wav" in address
     door = FlaskDoor(house.app)
     assert door.send("GET", address, {}, {}).body[:4] == b"RIFF"
@@ -422,6 +423,10 @@ def test_a_residents_voice_is_for_the_volunteer_who_was_rung(
         assert door.send("GET", forged, {}, {}).status in {403, 404}
     house.clock.advance(15 * 60)
     assert door.send("GET", address, {}, {}).status == 403
+    volunteer.presses("1")
+    with house.runtime.db.reading() as session:
+        seen = session.scalars(select(LedgerLine).where(LedgerLine.act == "see_number")).all()
+    assert [line.person for line in seen] == ["volunteer:2"], "his number is told once he takes it"
 
 
 @ON_BOTH

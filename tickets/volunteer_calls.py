@@ -166,10 +166,21 @@ def hang_up(session: Session, attempt: ReturnTry, now: datetime) -> list[int]:
 
 
 def listen(session: Session, ticket: Ticket, volunteer_id: int, now: datetime) -> None:
-    """Written before a volunteer hears a request, and the number he is to ring."""
+    """Written before a volunteer hears a request."""
+    by = ledger.volunteer(volunteer_id, "phone")
+    for recording in ticket.recordings:
+        if not recording.superseded:
+            ledger.write(
+                session, at=now, person=by, act="listen", object_kind="recording",
+                object_id=recording.id,
+            )  # fmt: skip
+
+
+def see_number(session: Session, ticket: Ticket, volunteer_id: int, now: datetime) -> None:
+    """Written before the number is said to him that he is to ring."""
     ledger.write(
-        session, at=now, person=ledger.volunteer(volunteer_id, "phone"), act="listen",
-        object_kind="ticket", object_id=ticket.id, why="电话里听",
+        session, at=now, person=ledger.volunteer(volunteer_id, "phone"), act="see_number",
+        object_kind="ticket", object_id=ticket.id, why="电话里念给他听",
     )  # fmt: skip
 
 
