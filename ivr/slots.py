@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from ivr import errand_words, news_words, prompts
+from ivr import errand_words, news_words, own_words, prompts
 from ivr.engine import FACT, Said
 from tickets import service
 from tickets.models import Recording, Ticket
@@ -30,7 +30,7 @@ def fill(
     if said.sound:
         return [{"sound": said.sound}]
     if said.own_words:
-        return _own_words(session, call_id)
+        return _own_words(session, settings, call_id)
     prompt, _, which = said.prompt.partition(":")
     if errand_words.speaks(prompt):
         return errand_words.fill(session, settings, prompt, memory, now)
@@ -69,11 +69,7 @@ def _about(session: Session, memory: Mapping[str, Any]) -> Ticket | None:
     return session.get(Ticket, ticket_id) if ticket_id else None
 
 
-def _own_words(session: Session, call_id: int | None) -> Sequence[Word]:
-    url = session.scalar(
-        select(Recording.url)
-        .where(Recording.call_id == call_id)
-        .order_by(Recording.id.desc())
-        .limit(1)
-    )
-    return [{"own": url}] if url else []
+def _own_words(session: Session, settings: Settings, call_id: int | None) -> Sequence[Word]:
+    newest = select(Recording).where(Recording.call_id == call_id).order_by(Recording.id.desc())
+    recording = session.scalar(newest.limit(1))
+    return [{"own": own_words.address(settings, recording)}] if recording else []

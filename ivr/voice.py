@@ -5,15 +5,13 @@ import hmac
 from datetime import datetime, timedelta
 
 from hotline.config import Settings
-from tickets.models import Fetch, Recording
+from tickets.models import Recording
 
 LIVES = timedelta(minutes=15)  # longer than a call that plays it
 
 
 def address(settings: Settings, recording: Recording, now: datetime) -> str:
-    """Where it can be heard for a while: here, or, as long as it is not fetched, at the carrier."""
-    if recording.fetch is not Fetch.STORED:
-        return recording.url
+    """Where the carrier can fetch it for a while."""
     until = int((now + LIVES).timestamp())
     seal = _seal(settings, recording.id, until)
     return f"{settings.public_url}/ivr/voice/{recording.id}.wav?until={until}&seal={seal}"

@@ -10,7 +10,6 @@ from functools import wraps
 from typing import Any, Protocol
 
 from flask import Blueprint, Response, abort, request
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 from twilio.request_validator import RequestValidator
 
@@ -20,14 +19,16 @@ from hotline.config import Capability, Settings
 from hotline.db import Database
 from hotline.phone import read_caller
 from hotline.store import Store
-from ivr import calls, recordings, settling, sounds, turns, voice
+from ivr import calls, own_words, recordings, settling, sounds, turns, voice
 from ivr.calls import Porter
 from ivr.carrier import read_status
 from ivr.engine import Effect, Find, Heard, Record, Way
+from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import CallStatus
 from ivr.turns import Asked, Planned
 from ivr.twiml import Scribe
 from ivr.voices import RecordedPrompts
+from tickets import ledger
 from tickets.models import Recording, ReturnTry
 
 log = logs.logger(__name__)
@@ -216,22 +217,41 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
             abort(404)
         return _wav(voices.wav(prompt, kept_in))
 
+    def played(recording: Recording) -> Response:
+        """A recording's sound: from our store, or, in the first seconds, from the carrier."""
+        try:
+            if recording.key is not None:
+                with house.store.open(recording.key) as file:
+                    return _own(file.read(), recording.media_type)
+            coming = fetch(settings, recording.url)
+            return _own(b"".join(coming.blocks()), coming.media_type)
+        except (NotYetError, RefusedError, FileNotFoundError) as error:
+            log.warning("a recording cannot be played", why=str(error))
+            abort(404)
+
+    @door.get("/own/<seal>/<name>.wav")
+    def own(seal: str, name: str) -> Response:
+        """What a caller said, back to himself; `name` is for the carrier's books alone."""
+        with house.db.writing() as session:
+            recording = own_words.find(session, settings, seal) or abort(404)
+            ledger.write(
+                session, at=house.clock(), person=ledger.CALLER, act="play_back",
+                object_kind="recording", object_id=recording.id, ticket=recording.ticket_id,
+            )  # fmt: skip
+            session.expunge(recording)
+        return played(recording)
+
+    own.guard = "open: the address is a secret of one call, and is forgotten"  # type: ignore[attr-defined]
+
     @door.get("/voice/<int:recording_id>.wav")
     def voice_of(recording_id: int) -> Response:
+        """What a resident said, to the volunteer of a call; who hears it was written with the call."""
         until, seal = _number("until", 0, digits=11), request.args.get("seal", "")
         if not voice.is_good(settings, recording_id, until, seal, house.clock()):
             abort(403)
         with house.db.reading() as session:
-            kept = session.execute(
-                select(Recording.key, Recording.media_type).where(Recording.id == recording_id)
-            ).one_or_none()
-        if kept is None or kept.key is None:
-            abort(404)
-        sound_type = kept.media_type if kept.media_type.startswith("audio/") else "audio/wav"
-        with house.store.open(kept.key) as file:
-            return Response(
-                file.read(), content_type=sound_type, headers={"Cache-Control": "no-store"}
-            )
+            recording = session.get(Recording, recording_id) or abort(404)
+        return played(recording)
 
     voice_of.guard = "signed: the address itself, for a quarter of an hour"  # type: ignore[attr-defined]
 
@@ -320,6 +340,12 @@ def _seconds() -> int | None:
 
 def _xml(document: str) -> Response:
     return Response(document, content_type="text/xml; charset=utf-8")
+
+
+def _own(sound: bytes, media_type: str) -> Response:
+    return Response(
+        sound, content_type=media_type or "audio/wav", headers={"Cache-Control": "no-store"}
+    )
 
 
 def _wav(sound: bytes) -> Response:

@@ -14,11 +14,11 @@ from hotline import logs
 from hotline.runtime import Runtime
 from ivr import settling
 from ivr.carrier import CarrierError
+from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import Call, CallStatus
 from tickets import handover, notices, promises, return_calls, volunteer_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording
 from worker import leases, listening
-from worker.fetching import NotYetError, RefusedError, fetch
 from worker.notifying import send
 from worker.ringing import LOOK_AGAIN, Ringing
 
