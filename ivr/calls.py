@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from hotline.config import Settings
 from hotline.db import connection_of
 from hotline.phone import CallerId, CallerKind
-from ivr import engine, slots, voices
+from ivr import engine, readiness, slots, voices
 from ivr.engine import Heard, Place, Way
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus
@@ -148,8 +148,10 @@ def hear(
         return repeat(session, stands, number + 1)
     if number > stands.number:
         return repeat(session, stands, stands.number)
-    flow = FLOWS[stands.flow]
-    place = Place(stands.step, stands.number, stands.memory)
+    flow, memory = FLOWS[stands.flow], stands.memory
+    if memory.get("kept"):  # a message that is being written down
+        memory = {**memory, **readiness.look(session, settings, stands.id)}
+    place = Place(stands.step, stands.number, memory)
     if isinstance(flow[stands.step], engine.Pin) and heard.key:
         heard = Heard(porter(int(engine.fact(place, "volunteer")), heard.key))
     heard = replace(heard, key=heard.key[:1])  # more is asked for, and kept, nowhere

@@ -10,7 +10,7 @@ from twilio.twiml.voice_response import Dial, Gather, VoiceResponse
 from hotline.config import Capability, Settings
 from hotline.phone import Phone
 from ivr import prompts
-from ivr.engine import End, Find, Menu, Pin, Record, Waiting
+from ivr.engine import Await, End, Find, Menu, Pin, Record, Waiting
 
 RECORD_ENDING_KEYS = "1234567890*#"
 PIN_MOST_DIGITS = 12  # longer ones are for the page
@@ -87,6 +87,9 @@ class Scribe:
             case Find():
                 self._say(response, spoken)
                 self._dial(response, answer, turn, dict(ring))
+            case Await():
+                self._say(response, spoken)
+                response.redirect(answer, method="POST")
             case End():
                 self._say(response, spoken)
                 response.hangup()

@@ -18,6 +18,7 @@ class Errand:
     round: int = 1  # 2 after it was opened again
     own_trips: int | None = None  # the resident's own count
     things_out: int = 0  # taken along, and not confirmed as back
+    urgent: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ class Books(Protocol):
 
     def on_duty(self) -> str:
         """Name of the volunteer on duty now; "" when nobody is."""
+
+    def checks(self, matter: str) -> None:
+        """The committee has looked up what this matter of the catalogue needs."""
+
+    def writes_down(self, *, ready: bool) -> None:
+        """There is a model; where `ready`, what was said so far is written down now."""
 
     def act(self, news: str, detail: str = "") -> None:
         """A volunteer's act on the newest request: 受理, 上门, 缺材料 (detail: which), 办好了."""

@@ -59,6 +59,8 @@ def errands_are(what: str, before: list[Errand], books: Books, phone: str) -> No
             right = errand.own_trips == 0
         elif word == "东西都还了":
             right = not errand.things_out
+        elif word == "加急":
+            right = errand.urgent
         elif word == "派给":
             right = errand.assignee != ""
         else:

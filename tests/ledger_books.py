@@ -1,18 +1,23 @@
 """The real database as a transcript sees it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from books import Errand, ReturnCall, RingBack
 from carriers.sound import tone
 from sqlalchemy import select
 
+import asr
+from asr.recognizer import Recognizer, load
+from hotline import ear
 from hotline.clock import SHANGHAI
 from hotline.config import read_hours
 from hotline.runtime import Runtime
 from hotline.web.auth import set_pin
-from tickets import footwork, handover, ledger, roster, service
+from tickets import footwork, handover, ledger, matters, roster, service
 from tickets.lifecycle import OPEN, Act, State
 from tickets.models import (
     Duty,
@@ -42,6 +47,12 @@ NAMES = {
 }  # fmt: skip
 ROSTER_BEGINS, ROSTER_DAYS = date(2026, 11, 16), 40
 MOST_SWEEPS = 20
+MODEL = Path(next(iter(asr.__path__))) / "model" / "demo-cn"
+
+
+@cache
+def demonstration_ear() -> Recognizer:
+    return load(MODEL)
 
 
 @dataclass
@@ -129,6 +140,7 @@ class DatabaseBooks:
                     round=ticket.round,
                     own_trips=ticket.resident_trips,
                     things_out=len(footwork.carried_open(session, ticket)),
+                    urgent=ticket.urgent,
                 )
                 for ticket in found
             ]
@@ -160,6 +172,19 @@ class DatabaseBooks:
         with self.runtime.db.reading() as session:
             shift = roster.on_duty(session, self.clock.now())
             return shift.volunteer.name if shift else ""
+
+    def checks(self, matter: str) -> None:
+        with self.runtime.db.writing() as session:
+            (found,) = (each for each in matters.active(session) if each.name == matter)
+            matters.check(session, found, ledger.SYSTEM, self.clock.now(), seen=found.version)
+
+    def writes_down(self, *, ready: bool) -> None:
+        models = ear.kept_models(self.runtime.settings)
+        models.mkdir(exist_ok=True)
+        if not (models / MODEL.name).exists():
+            (models / MODEL.name).symlink_to(MODEL)
+        if ready:
+            self._sweep(replace(self.hands, recognizer=demonstration_ear()))
 
     def act(self, news: str, detail: str = "") -> None:
         now = self.clock.now()
@@ -200,8 +225,11 @@ class DatabaseBooks:
 
     def works(self) -> None:
         """The worker and the sweep do all that is due now."""
+        self._sweep(self.hands)
+
+    def _sweep(self, hands: Hands) -> None:
         for _ in range(MOST_SWEEPS):
-            if sweep(self.hands, None) == 0:
+            if sweep(hands, None) == 0:
                 return
 
     def rings_volunteers(self) -> None:

@@ -35,10 +35,11 @@ KEYS = [Heard(Way.KEY, key) for key in "0123456789*#"] + [
 ]
 FACTS = [
     {"caller": caller, "situation": situation, "open_requests": count, "volunteers": volunteers, "machine": machine, "event": event, "ticket": None, "phone": None,
-     "volunteer": 1, "errands": list(range(count)), "waiting": list(range(count)), "occasion": occasion, "committee": volunteers > 0, "things": count > 1, "trips": volunteers > 0}
-    for caller, situation, count, volunteers, machine, (event, occasion) in product(
+     "volunteer": 1, "errands": list(range(count)), "waiting": list(range(count)), "occasion": occasion, "committee": volunteers > 0, "things": count > 1, "trips": volunteers > 0,
+     "text": text, "looks": 3, "materials": ["身份证"]}
+    for caller, situation, count, volunteers, machine, (event, occasion), text in product(
         ("known", "hidden", "unknown"), ("fresh", "closed", "open_request"), (1, 2), (0, 2), (False, True),
-        (("done", "shift"), ("materials", "quiet_shift"), ("none", "new")),
+        (("done", "shift"), ("materials", "quiet_shift"), ("none", "new")), ("coming", "there", "none"),
     )
 ]  # fmt: skip
 
