@@ -6,14 +6,14 @@ from hotline import logs
 from hotline.config import Settings
 from hotline.exchange import furnish
 from hotline.runtime import Runtime, build
-from hotline.web import pages
+from hotline.web import pages, phone_door
 from ivr import webhooks
 
 
 def create_app(runtime: Runtime) -> Flask:
     """An application for this house; the same one in production, demonstration and tests."""
     app = Flask("hotline")
-    app.register_blueprint(webhooks.make_blueprint(runtime))
+    app.register_blueprint(webhooks.make_blueprint(runtime, phone_door.porter(runtime)))
     pages.install(app, runtime)
     return app
 

@@ -12,6 +12,7 @@ from hotline.commands.exchange import exchange, furnish_exchange
 from hotline.commands.model import model
 from hotline.commands.people import people
 from hotline.commands.residents import residents
+from hotline.commands.rings import rings
 from hotline.commands.roster import roster
 from hotline.config import Settings, WrongSettingsError
 from hotline.exchange import furnish
@@ -117,26 +118,39 @@ def doctor() -> None:
 
 
 @main.command()
-@click.argument("flow", type=click.Choice(["inbound", "return"]), default="inbound")
+@click.argument(
+    "flow", type=click.Choice(["inbound", "return", "duty", "staff"]), default="inbound"
+)
 @click.option(
     "--situation", type=click.Choice(["fresh", "open_request", "closed"]), default="fresh"
 )
 @click.option("--caller", type=click.Choice(["known", "hidden", "unknown"]), default="known")
-@click.option("--event", type=click.Choice(["accepted", "visited", "done", "materials"]), default="done", help="What a return call brings.")  # fmt: skip
-@click.option("--machine", is_flag=True, help="An answering machine takes the return call.")
+@click.option("--event", "events", type=click.Choice(["accepted", "visited", "done", "materials"]), multiple=True, default=["done"], help="What a return call brings; may be given several times.")  # fmt: skip
+@click.option("--trips", is_flag=True, help="A return call asks for the resident's own outings.")
+@click.option("--things", is_flag=True, help="A return call asks for what was taken along.")
+@click.option(
+    "--requests", type=click.IntRange(0, 9), default=1, help="How many a volunteer hears."
+)
+@click.option("--begins", is_flag=True, help="The volunteer is rung because duty begins.")
+@click.option("--machine", is_flag=True, help="An answering machine takes a call of ours.")
 @click.option("--volunteers", type=click.IntRange(0, 5), default=1, help="How many can be rung.")
 def rehearse(
-    flow: str, situation: str, caller: str, event: str, machine: bool, volunteers: int
-) -> None:
+    flow: str, situation: str, caller: str, events: tuple[str, ...], trips: bool, things: bool,
+    requests: int, begins: bool, machine: bool, volunteers: int,
+) -> None:  # fmt: skip
     """Play a call in the terminal: the true words, no telephone."""
     from hotline import rehearsal
     from ivr.flow import FLOWS
 
-    facts = (
-        rehearsal.inbound_facts(situation, caller, 1, volunteers)
-        if flow == "inbound"
-        else rehearsal.return_facts(event, machine=machine, volunteers=volunteers)
-    )
+    match flow:
+        case "inbound":
+            facts = rehearsal.inbound_facts(situation, caller, 1, volunteers)
+        case "return":
+            facts = rehearsal.return_facts(
+                events, machine=machine, volunteers=volunteers, trips=trips, things=things
+            )
+        case _:
+            facts = rehearsal.volunteer_facts(requests, begins=begins, machine=machine)
     call = rehearsal.Rehearsal(FLOWS[flow], Settings.read(), facts)
     while True:
         for line in call.lines():
@@ -159,7 +173,7 @@ def fallback() -> None:
     click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
 
 
-for group in (asr_group, db, exchange, model, people, residents, roster):
+for group in (asr_group, db, exchange, model, people, residents, rings, roster):
     main.add_command(group)
 for command in roster_changes.COMMANDS:
     roster.add_command(command)

@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     return_calls_a_day: int = Field(2, ge=1, le=5, description="Return calls to one person on one day at most")
     return_tries: int = Field(3, ge=1, le=5, description="Tries of one return call")
 
+    ring_volunteers: bool = Field(False, description="Whether volunteers who have not said otherwise are rung with new requests, or find them on the page only")
+    notice_urls: Names = Field((), description="Addresses, as apprise writes them, of the volunteers' groups (WeCom, DingTalk, Feishu); messages hold no person", json_schema_extra={"secret": True})
+
     # the ear and the hands
     model_path: Path | None = Field(None, validation_alias=AliasChoices("HOTLINE_MODEL_PATH", "VOSK_MODEL_PATH"), description="Folder of the Vosk model, or one that holds some; VOSK_MODEL_PATH is read too; empty: models/ in the data folder, ~/.cache/vosk, /usr/share/vosk")
     model_mirror: str = Field("", description="Address of a folder with Vosk's models as zip files; empty: Vosk's own site")
@@ -170,7 +173,7 @@ class Settings(BaseSettings):
     # fmt: on
 
     @field_validator(
-        "signing_secrets", "media_hosts", "capabilities_add", "capabilities_remove",
+        "signing_secrets", "media_hosts", "notice_urls", "capabilities_add", "capabilities_remove",
         "shift_hours", "shift_hours_rest", "return_hours", "return_hours_rest", "exchange_peers",
         "exchange_numbers", mode="before",
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """A call played in the terminal: the true flow and the true words, no telephone and no database."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hotline.config import Settings
@@ -11,6 +11,7 @@ from ivr.engine import (
     Flow,
     Heard,
     Menu,
+    Pin,
     Place,
     Record,
     Said,
@@ -23,11 +24,13 @@ from ivr.engine import (
 )
 
 HANG_UP = "h"
+PIN = "123456"
 
 # What stands in the slots when nobody really rang.
 EXAMPLES: Mapping[str, str] = {
     "progress": "正在帮您办", "time": "今天下午四点", "within": "两小时", "next_duty": "明天上午八点半",
-    "day": "昨天", "who": "王师傅", "materials": "身份证",
+    "day": "昨天", "who": "王师傅", "materials": "身份证", "news_day": "今天", "by": "明天上午十点",
+    "when": "昨天下午四点", "in_hand": "一", "until": "今天上午十一点半", "phone": prompts.spoken_digits("13812345678"),
 }  # fmt: skip
 SOUNDS = {"beep": "（嘀——）", "second": "（停一秒）", "two_seconds": "（停两秒）"}
 
@@ -50,7 +53,7 @@ class Rehearsal:
     def lines(self) -> Iterator[str]:
         """What the caller hears in this turn, and what the house does."""
         for said in self._turn.says:
-            yield self._spoken(said)
+            yield from self._spoken(said)
         for effect in self._turn.effects:
             yield f"〔{effect.value}〕"
 
@@ -60,6 +63,8 @@ class Rehearsal:
                 return "按键（回车＝不按，h＝挂断）"
             case Record():
                 return "说话（写字；一个数字＝按键；回车＝没说，h＝挂断）"
+            case Pin():
+                return f"密码（{PIN} 是对的；回车＝不按，h＝挂断）"
             case Find():
                 return "志愿者接吗（接＝接起；回车＝没接，h＝挂断）"
         return ""
@@ -88,19 +93,31 @@ class Rehearsal:
         match self._step:
             case Record():
                 return Heard(Way.SPEECH) if typed and not key else Heard(Way.EMPTY, key)
+            case Pin() if typed:
+                return Heard(Way.ADMITTED if typed == PIN else Way.REFUSED)
             case Find():
                 return Heard(Way.TAKEN if typed else Way.UNTAKEN)
         return Heard(Way.KEY, typed) if typed else Heard(Way.SILENCE)
 
-    def _spoken(self, said: Said) -> str:
-        if said.sound:
-            return SOUNDS.get(said.sound, f"（{said.sound}）")
-        if said.own_words:
-            return f"（放录音）{self._own_words}"
+    def _spoken(self, said: Said) -> Iterator[str]:
         prompt = said.prompt.partition(":")[0]
-        if prompt == "NEWS":
-            prompt = prompts.NEWS[str(fact(self.place, "event"))]
-        return prompts.text(prompt, self._slots)
+        listed = fact(self.place, "news") or fact(self.place, "errands") or ()
+        heard = sum(int(self.place.memory.get(of, 0)) for of in ("waiting", "errands"))
+        nth = prompts.spoken_number(min(heard, len(listed)))
+        slots = {**self._slots, "count": prompts.spoken_count(len(listed)), "nth": nth}
+        if said.sound:
+            yield SOUNDS.get(said.sound, f"（{said.sound}）")
+        elif said.own_words:
+            yield f"（放录音）{self._own_words}"
+        elif prompt == "VOICE":
+            yield "（放居民的录音）我要交水费"
+        elif prompt == "NEWS":
+            for number, event in enumerate(listed, start=1):
+                if len(listed) > 1:
+                    yield prompts.text("O03", slots | {"nth": prompts.spoken_number(number)})
+                yield prompts.text(prompts.NEWS[event], slots)
+        else:
+            yield prompts.text("O02" if prompt == "O01" and len(listed) > 1 else prompt, slots)
 
 
 def inbound_facts(
@@ -114,9 +131,22 @@ def inbound_facts(
     }  # fmt: skip
 
 
-def return_facts(event: str, *, machine: bool, volunteers: int) -> dict[str, Any]:
-    """The facts a return call begins with."""
+def return_facts(
+    events: Sequence[str], *, machine: bool, volunteers: int, trips: bool, things: bool
+) -> dict[str, Any]:
+    """The facts a return call begins with; `trips` and `things`: whether those are asked about."""
     return {
-        "caller": "known", "situation": "fresh", "phone": None, "ticket": None,
-        "event": event, "machine": machine, "volunteers": volunteers,
+        "caller": "known", "situation": "fresh", "phone": None, "ticket": None, "machine": machine,
+        "event": "done" if "done" in events else events[0] if events else "none",
+        "news": list(events), "volunteers": volunteers, "trips": trips, "things": things,
+    }  # fmt: skip
+
+
+def volunteer_facts(requests: int, *, begins: bool, machine: bool) -> dict[str, Any]:
+    """The facts of a volunteer's call, theirs or ours."""
+    return {
+        "caller": "known", "situation": "fresh", "phone": None, "ticket": None, "machine": machine,
+        "occasion": "new" if not begins else "shift" if requests else "quiet_shift",
+        "errands": list(range(requests)), "waiting": [], "volunteer": 1, "volunteers": 1, "committee": True,
+        "open_requests": 0,
     }  # fmt: skip

@@ -1,22 +1,27 @@
 """Calls: how each webhook moves one a single turn through its flow, and how one ends."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
 from hotline.db import connection_of
 from hotline.phone import CallerId, CallerKind
 from ivr import engine, readiness, slots, voices
-from ivr.engine import Heard, Place
+from ivr.engine import Heard, Place, Way
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus
 from ivr.turns import CALLS, FIND_CALL, Asked, Planned, find, newest, repeat, step, where_it_stands
-from tickets import directory, roster, service
-from tickets.models import Duty, Promise, PromiseState, ReturnTry, Ticket
+from tickets import directory, return_calls, roster, service, volunteer_calls
+from tickets.models import Duty, Event, Promise, PromiseState, ReturnTry, Ticket, Volunteer
+from tickets.volunteer_calls import WAITING
+
+# Whether a PIN opens the door to this volunteer: ADMITTED, REFUSED or LOCKED.
+Porter = Callable[[int, str], Way]
 
 RECORDING_MAY_COME = timedelta(minutes=2)  # after the end of a call
 
@@ -25,6 +30,10 @@ RECORDING_MAY_COME = timedelta(minutes=2)  # after the end of a call
 AT_A_RING = select(
     FIND_CALL.with_only_columns(CALLS.c.id).scalar_subquery().label("call_id"),
     roster.IS_ON_DUTY.exists().label("on_duty"),
+    select(func.min(Volunteer.id))
+    .where(Volunteer.phone == bindparam("phone"), Volunteer.active, Volunteer.pin_hash.is_not(None))
+    .scalar_subquery()
+    .label("volunteer"),
     *(
         service.OPEN_REQUESTS.with_only_columns(Ticket.id)
         .limit(1)
@@ -67,38 +76,66 @@ def ring(
     }
     facts |= _voice(directory.voice(known))
     row = {"flow": "inbound", "caller_kind": caller.kind.value, "phone": phone, "test": test}
+    if known.volunteer is not None:
+        mine = volunteer_calls.requests_of(session, known.volunteer)
+        facts |= {
+            "volunteer": known.volunteer,
+            "waiting": [ticket.id for ticket in mine if ticket.state in WAITING],
+            "errands": [ticket.id for ticket in mine if ticket.state not in WAITING],
+            "committee": bool(settings.committee_phone),
+        }
+        row |= {"flow": "staff"}
     return _begin(session, settings, sid, row, facts, now)
 
 
 def answered(
     session: Session, settings: Settings, sid: str, token: str, now: datetime, *, machine: bool
 ) -> Asked | Planned | None:
-    """A resident, or a machine, has picked up a return call; None if we placed no such call."""
+    """Somebody whom we ring, or a machine, has picked up; None if we placed no such call."""
     attempt = session.scalar(select(ReturnTry).where(ReturnTry.token == token))
     if attempt is None:
         return None
     if (call := find(session, sid)) is not None:
         return repeat(session, call, 1)
-    ticket = attempt.promise.ticket
     facts: dict[str, Any] = {
         "caller": CallerKind.KNOWN.value,
         "phone": attempt.phone,
-        "event": attempt.promise.event.value if attempt.promise.event else "",
-        "news_at": attempt.promise.made_at.isoformat(),
-        "ticket": ticket.id if ticket else None,
         "machine": machine,
         "volunteers": len(_people_to_ring(session, settings, now)),
+        "committee": bool(settings.committee_phone),
     }
     facts |= _voice(directory.voice_of(session, attempt.phone))
-    row = {
-        "flow": "return", "caller_kind": CallerKind.KNOWN.value, "phone": attempt.phone, "try_id": attempt.id,
-        "about_ticket_id": ticket.id if ticket else None, "test": bool(ticket and ticket.test),
+    row: dict[str, Any] = {
+        "flow": "return", "caller_kind": CallerKind.KNOWN.value, "phone": attempt.phone,
+        "try_id": attempt.id, "test": False,
     }  # fmt: skip
-    return _begin(session, settings, sid, row, facts, now)
+    if attempt.volunteer_id is not None:
+        facts |= _to_hear(session, attempt, now)
+        return _begin(session, settings, sid, row | {"flow": "duty"}, facts, now)
+    told = return_calls.to_tell(session, attempt)
+    done = [promise for promise in told if promise.event is Event.DONE]
+    first = (done or told or [attempt.promise])[0]
+    facts |= {
+        "event": first.event.value if told and first.event else "none",
+        "ticket": first.ticket_id,
+        "things": return_calls.asks_things(session, done),
+        "trips": return_calls.asks_trips(session, done),
+        "news": [
+            {"event": p.event, "ticket": p.ticket_id, "at": p.made_at.isoformat()} for p in told
+        ],
+    }
+    row |= {"about_ticket_id": first.ticket_id, "test": bool(first.ticket and first.ticket.test)}
+    return _begin(session, settings, sid, row, facts, now, tells=[promise.id for promise in told])
 
 
 def hear(
-    session: Session, settings: Settings, sid: str, number: int, heard: Heard, now: datetime
+    session: Session,
+    settings: Settings,
+    sid: str,
+    number: int,
+    heard: Heard,
+    now: datetime,
+    porter: Porter,
 ) -> Asked | Planned:
     """The caller answered question `number`; an old question is answered as it was before.
 
@@ -114,7 +151,11 @@ def hear(
     flow, memory = FLOWS[stands.flow], stands.memory
     if memory.get("kept"):  # a message that is being written down
         memory = {**memory, **readiness.look(session, settings, stands.id)}
-    turn = engine.advance(flow, Place(stands.step, stands.number, memory), heard)
+    place = Place(stands.step, stands.number, memory)
+    if isinstance(flow[stands.step], engine.Pin) and heard.key:
+        heard = Heard(porter(int(engine.fact(place, "volunteer")), heard.key))
+    heard = replace(heard, key=heard.key[:1])  # more is asked for, and kept, nowhere
+    turn = engine.advance(flow, place, heard)
     said = f"{heard.way}:{heard.key}" if heard.key else heard.way.value
     words = _words(session, settings, turn, stands.id, now)
     return Planned(sid, stands.flow, turn, words, said, call_id=stands.id)
@@ -126,9 +167,24 @@ def lock(session: Session, call_id: int) -> Call:
 
 
 def whom_to_ring(
-    session: Session, settings: Settings, memory: Mapping[str, Any], call_id: int, now: datetime
+    session: Session,
+    settings: Settings,
+    whom: str,
+    memory: Mapping[str, Any],
+    call_id: int,
+    now: datetime,
 ) -> dict[str, Any] | None:
-    """The next volunteer of a call that looks for one: phone, seconds, who; None when all were rung."""
+    """The next person of a call that looks for one: phone, seconds, who; None when all were rung.
+
+    Nobody whispers to the committee's telephone: `who` is None.
+    """
+    if whom == "committee":
+        phone = None if memory.get("rung") else settings.committee_phone
+        return (
+            {"phone": phone, "who": None, "call": call_id, "seconds": settings.ring_person_seconds}
+            if phone
+            else None
+        )
     people = _people_to_ring(session, settings, now)
     rung = int(memory.get("rung", 0))
     if rung >= len(people):
@@ -178,30 +234,44 @@ def _begin(
     row: dict[str, Any],
     facts: Mapping[str, Any],
     now: datetime,
+    tells: Sequence[int] = (),
 ) -> Planned:
     turn = engine.begin(FLOWS[row["flow"]], "ring", facts)
-    return Planned(
-        sid, row["flow"], turn, _words(session, settings, turn, None, now), "ring", new_call=row
-    )
+    words = _words(session, settings, turn, None, now)
+    return Planned(sid, row["flow"], turn, words, "ring", new_call=row, tells=tells)
 
 
 def _words(
     session: Session, settings: Settings, turn: engine.Turn, call_id: int | None, now: datetime
 ) -> Sequence[Mapping[str, Any]]:
-    filled = (
-        slots.fill(session, settings, said, call_id=call_id, memory=turn.place.memory, now=now)
+    said_words = [
+        word
         for said in turn.says
-    )
-    said = [word for word in filled if word is not None]
+        for word in slots.fill(
+            session, settings, said, call_id=call_id, memory=turn.place.memory, now=now
+        )
+    ]
     if kept_in := turn.place.memory.get(engine.FACT + "set"):
-        return [{**word, "set": kept_in} if "prompt" in word else word for word in said]
-    return said
+        return [{**word, "set": kept_in} if "prompt" in word else word for word in said_words]
+    return said_words
 
 
 def _voice(voice: directory.Voice) -> dict[str, str]:
     """The set of prompts for whoever has this number, where it is another than everybody's."""
     kept_in = voices.set_for(voice.dialect, voice.slow)
     return {"set": kept_in} if kept_in else {}
+
+
+def _to_hear(session: Session, attempt: ReturnTry, now: datetime) -> dict[str, Any]:
+    errands, shift = volunteer_calls.to_hear(session, attempt, now)
+    mine = volunteer_calls.requests_of(session, attempt.volunteer_id or 0)
+    occasion = "new" if shift is None else "shift" if errands else "quiet_shift"
+    return {
+        "volunteer": attempt.volunteer_id, "errands": [ticket.id for ticket in errands],
+        "notes": volunteer_calls.notes_left(session, attempt) if shift else [],
+        "in_hand": len({ticket.id for ticket in mine} - {ticket.id for ticket in errands}),
+        "occasion": occasion, "until": shift.ends_at.isoformat() if shift else "",
+    }  # fmt: skip
 
 
 def _people_to_ring(session: Session, settings: Settings, now: datetime) -> Sequence[Any]:

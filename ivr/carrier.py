@@ -35,6 +35,9 @@ STATUSES: Mapping[str, CallStatus] = {
 }
 
 
+NOT_PLACED = frozenset({"inbound", "outbound-dial"})
+
+
 class CarrierError(Exception):
     """The carrier refused, or could not be reached."""
 
@@ -70,7 +73,7 @@ class Carrier:
             _ = self._connected().calls, self._connected().recordings
 
     def place_call(self, phone: str, token: str) -> str:
-        """Ring a resident; the first webhook carries the token. Returns the carrier's identifier.
+        """Ring a resident or a volunteer; the first webhook carries the token. Returns the carrier's identifier.
 
         Raises CarrierError where the call was surely not placed, PerhapsPlacedError where it may
         have been.
@@ -123,7 +126,8 @@ class Carrier:
             )
         except (TwilioException, requests.RequestException) as error:
             raise CarrierError(_plain(error)) from error
-        return [_known(call) for call in found]
+        # a leg to a volunteer in somebody else's call is none that we placed
+        return [_known(call) for call in found if call.direction not in NOT_PLACED]
 
     def delete_recording(self, carrier_id: str) -> None:
         """Have the carrier forget a recording; one it no longer has is fine."""

@@ -25,7 +25,17 @@ class Effect(StrEnum):
     SO_SO = "so_so"
     NOT_SATISFIED = "not_satisfied"
     MACHINE = "machine"
+    ALL_BACK = "all_back"  # what was taken along has come back, says the resident
+    NOT_BACK = "not_back"
+    NO_TRIP = "no_trip"  # their own count
+    ONE_TRIP = "one_trip"
+    MORE_TRIPS = "more_trips"
     TAKEN = "taken"  # a volunteer spoke with the caller
+    LISTEN = "listen"  # a volunteer hears a request
+    TAKE = "take"  # he takes it
+    TELL = "tell"  # and has the line tell the resident so
+    PASS = "pass"  # somebody else is to do it
+    FINISH = "finish"  # it is done; a key before it is the number of outings
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +110,29 @@ class Find:
     says: tuple[str, ...]
     nobody: str
     answered: str
+    whom: str = "volunteers"  # or committee; the fact of this name says how many can be rung
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """Goes through a list that is a fact: `then` with the next, `done` after the last. Its counter
+    has the list's name and says which it is, from 1."""
+
+    name: str
+    of: str
+    then: str
+    done: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Asks for the PIN of a volunteer (R6a); the door says whether it is right."""
+
+    name: str
+    says: tuple[str, ...]
+    right: str
+    locked: str
+    silence: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,8 +159,8 @@ class End:
     effect: Effect | None = None
 
 
-Step = Menu | Record | Fork | Tell | Find | Await | End
-Waiting = Menu | Record | Find | Await | End
+Step = Menu | Record | Fork | Tell | Find | Each | Pin | Await | End
+Waiting = Menu | Record | Find | Pin | Await | End
 Flow = Mapping[str, Step]
 
 
@@ -150,6 +183,9 @@ class Way(StrEnum):
     EMPTY = "empty"  # a recording without
     TAKEN = "taken"  # a volunteer took the call
     UNTAKEN = "untaken"
+    ADMITTED = "admitted"  # the PIN is right
+    REFUSED = "refused"
+    LOCKED = "locked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +207,7 @@ class Turn:
 
 
 MAX_REPEATS = 3  # R19
+MAX_PINS = 5  # the door says so too; it counts over calls
 MAX_RECORDINGS = 6  # a call with more messages than this is a stuck key, not a person
 
 
@@ -189,6 +226,8 @@ def advance(flow: Flow, place: Place, heard: Heard) -> Turn:
         return _after_record(flow, step, place, heard)
     if isinstance(step, Find):
         return _after_find(flow, step, place, heard)
+    if isinstance(step, Pin):
+        return _after_pin(flow, step, place, heard)
     if isinstance(step, Await):
         return _arrive(flow, step.name, place, (), ())  # whatever was heard meanwhile
     return replace(_arrive(flow, step.name, place, (), ()), effects=())  # said goodbye already
@@ -197,7 +236,7 @@ def advance(flow: Flow, place: Place, heard: Heard) -> Turn:
 def waits(flow: Flow, place: Place) -> Waiting:
     """The step that is waiting for the caller."""
     step = flow[place.step]
-    assert not isinstance(step, Fork | Tell)  # noqa: S101  _arrive never stops at one
+    assert not isinstance(step, Fork | Tell | Each)  # noqa: S101  _arrive never stops at one
     return step
 
 
@@ -218,6 +257,10 @@ def steps_from(step: Step) -> Iterator[str]:
             yield step.then
         case Find():
             yield from (step.nobody, step.answered)
+        case Each():
+            yield from (step.then, step.done)
+        case Pin():
+            yield from (step.right, step.locked, step.silence)
         case End():
             return
 
@@ -254,15 +297,29 @@ def _after_record(flow: Flow, step: Record, place: Place, heard: Heard) -> Turn:
 
 def _after_find(flow: Flow, step: Find, place: Place, heard: Heard) -> Turn:
     if heard.way is Way.TAKEN:
-        return _arrive(flow, step.answered, _fresh(place), (), (Effect.TAKEN,))
+        taken = (Effect.TAKEN,) if step.whom == "volunteers" else ()
+        return _arrive(flow, step.answered, _fresh(place), (), taken)
     tried = _counted(place, "rung")
-    if _count(tried, "rung") < int(fact(place, "volunteers") or 0):
+    if _count(tried, "rung") < int(fact(place, step.whom) or 0):
         return Turn(replace(tried, turn=place.turn + 1), ())
     return _arrive(flow, step.nobody, replace(tried, memory={**tried.memory, "rung": 0}), (), ())
 
 
-def _ask_again(step: Menu, place: Place, first: tuple[Said, ...]) -> Turn:
-    return Turn(replace(place, turn=place.turn + 1), (*first, *map(_said, step.again or step.says)))
+def _after_pin(flow: Flow, step: Pin, place: Place, heard: Heard) -> Turn:
+    if heard.way is Way.ADMITTED:
+        return _arrive(flow, step.right, _fresh(place), (), ())
+    if heard.way is Way.LOCKED or _count(place, WRONG) >= MAX_PINS:
+        return _arrive(flow, step.locked, _fresh(place), (), ())
+    if heard.way is Way.REFUSED:
+        return _ask_again(step, _counted(place, WRONG), (Said(prompt="V03"),))
+    if _count(place, SILENT) == 0:
+        return _ask_again(step, _counted(place, SILENT), (Said(prompt="O22"),))
+    return _arrive(flow, step.silence, _fresh(place), (), ())
+
+
+def _ask_again(step: Menu | Pin, place: Place, first: tuple[Said, ...]) -> Turn:
+    words = step.again or step.says if isinstance(step, Menu) else step.says
+    return Turn(replace(place, turn=place.turn + 1), (*first, *map(_said, words)))
 
 
 def _arrive(
@@ -276,8 +333,13 @@ def _arrive(
                 value = place.memory.get(FACT + step.by, place.memory.get(step.by))
                 name = step.to.get(str(value), step.otherwise)
                 continue
-            case Find() if not int(fact(place, "volunteers") or 0):
+            case Find() if not int(fact(place, step.whom) or 0):
                 name = step.nobody
+                continue
+            case Each():
+                place = _counted(place, step.of)
+                listed = len(fact(place, step.of) or ())
+                name = step.then if _count(place, step.of) <= listed else step.done
                 continue
             case Await():
                 looks = _count(place, "looks")

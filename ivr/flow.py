@@ -1,12 +1,27 @@
-"""The two calls of this house, each from top to bottom: INBOUND and RETURN."""
+"""The calls of this house, each from top to bottom: INBOUND and RETURN for residents, DUTY (we
+ring) and STAFF (they ring) for volunteers."""
 
-from ivr.engine import WRONG, Await, Effect, End, Find, Flow, Fork, Menu, Record, Step, Tell
+from ivr.engine import (
+    WRONG,
+    Await,
+    Each,
+    Effect,
+    End,
+    Find,
+    Flow,
+    Fork,
+    Menu,
+    Pin,
+    Record,
+    Step,
+    Tell,
+)
 
 AT_ONCE: frozenset[str] = frozenset()
 WRONG_ONLY = frozenset({WRONG})
 
 
-def _flow(*steps: Step) -> Flow:
+def _flow(*steps: Step) -> dict[str, Step]:
     return {step.name: step for step in steps}
 
 
@@ -60,11 +75,17 @@ INBOUND: Flow = _flow(
 )  # fmt: skip
 
 RETURN: Flow = _flow(
-    Fork("ring", by="machine", to={"True": "machine"}, otherwise="news"),
+    Fork("ring", by="machine", to={"True": "machine"}, otherwise="answered"),
+    Fork("answered", by="event", to={"none": "nothing_new"}, otherwise="news"),
     Menu("news", ("two_seconds", "O01", "NEWS", "O20"), keys={"1": "heard", "3": "reply", "0": "person"}, again=("NEWS", "O20"), repeats="2", silence="not_confirmed", wrong="speak_freely"),
     Tell("heard", (), then="after_heard", effect=Effect.HEARD),
     Fork("after_heard", by="event", to={"done": "satisfaction"}, otherwise="goodbye"),
-    Menu("satisfaction", ("O30",), keys={"1": "goodbye", "2": "goodbye", "3": "sorry", "0": "person"}, silence="thanks", wrong="thanks", effects={"1": Effect.SATISFIED, "2": Effect.SO_SO, "3": Effect.NOT_SATISFIED}),
+    Menu("satisfaction", ("O30",), keys={"1": "asks_things", "2": "asks_things", "3": "sorry", "0": "person"}, silence="thanks", wrong="thanks", effects={"1": Effect.SATISFIED, "2": Effect.SO_SO, "3": Effect.NOT_SATISFIED}),
+    Fork("asks_things", by="things", to={"True": "things"}, otherwise="asks_trips"),
+    Menu("things", ("O35",), keys={"1": "asks_trips", "2": "not_back", "0": "person"}, silence="asks_trips", wrong="asks_trips", effects={"1": Effect.ALL_BACK, "2": Effect.NOT_BACK}),
+    Tell("not_back", ("O36",), then="goodbye"),
+    Fork("asks_trips", by="trips", to={"True": "trips"}, otherwise="goodbye"),
+    Menu("trips", ("O34",), keys={"1": "goodbye", "2": "goodbye", "3": "goodbye", "0": "person"}, silence="thanks", wrong="thanks", patient=AT_ONCE, effects={"1": Effect.NO_TRIP, "2": Effect.ONE_TRIP, "3": Effect.MORE_TRIPS}),
     Tell("speak_freely", ("I21",), then="reply"),
     Record("reply", ("O24", "beep"), then="thanks", empty="reply_empty", effect=Effect.KEEP_REPLY, keys={"0": "person"}),
     Record("sorry", ("O31", "beep"), then="thanks", empty="reply_empty", effect=Effect.KEEP_REPLY, keys={"0": "person"}),
@@ -72,6 +93,7 @@ RETURN: Flow = _flow(
     Record("reply_once_more", ("I22", "beep"), then="thanks", empty="reply_empty", effect=Effect.KEEP_REPLY, keys={"0": "person"}),
     End("not_confirmed", ("O23",), effect=Effect.NOT_CONFIRMED),
     End("machine", ("O40",), effect=Effect.MACHINE),
+    End("nothing_new", ("two_seconds", "O33")),
     End("goodbye", ("O21",)),
     End("thanks", ("O32",)),
     Find("person", ("I30",), nobody="all_busy", answered="talked"),
@@ -79,4 +101,63 @@ RETURN: Flow = _flow(
     End("talked"),
 )  # fmt: skip
 
-FLOWS = {"inbound": INBOUND, "return": RETURN}
+# A volunteer is rung: at the start of duty, or because there is something new. Nothing of a
+# resident is said before somebody has pressed a key.
+DUTY: Flow = _flow(
+    Fork("ring", by="machine", to={"True": "machine"}, otherwise="occasion"),
+    Fork("occasion", by="occasion", to={"shift": "begins", "quiet_shift": "begins_quietly"}, otherwise="new"),
+    Menu("begins", ("two_seconds", "D01", "D23", "D04"), keys={"1": "ready", "0": "committee"}, silence="not_heard", wrong="not_heard"),
+    Menu("begins_quietly", ("two_seconds", "D02", "D23", "D05"), keys={"1": "noted", "0": "committee"}, silence="not_heard", wrong="not_heard"),
+    Menu("new", ("two_seconds", "D03", "D04"), keys={"1": "ready", "0": "committee"}, silence="not_heard", wrong="not_heard"),
+    Tell("noted", ("D24",), then="good_day", effect=Effect.HEARD),
+    Tell("ready", ("D24",), then="next", effect=Effect.HEARD),
+
+    # one request after the other
+    Each("next", of="errands", then="listen", done="all_heard"),
+    Tell("listen", ("D06", "VOICE"), then="errand", effect=Effect.LISTEN),
+    Menu("errand", ("D07",), keys={"1": "taken", "2": "passed", "0": "committee"}, repeats="3", again=("VOICE", "D07"), silence="next", wrong="next", effects={"1": Effect.TAKE}),
+    Menu("taken", ("D22", "D08", "D09"), keys={"1": "next", "2": "told", "0": "committee"}, repeats="3", again=("D08", "D09"), silence="next", wrong="next", effects={"2": Effect.TELL}),
+    Tell("told", ("D10",), then="next"),
+    Tell("passed", ("D11",), then="next", effect=Effect.PASS),
+
+    Find("committee", ("I30",), nobody="committee_away", answered="talked", whom="committee"),
+    End("all_heard", ("D12",)),
+    End("good_day", ("D21",)),
+    End("not_heard", ("D13",), effect=Effect.NOT_CONFIRMED),
+    End("machine", ("D14",), effect=Effect.MACHINE),
+    End("committee_away", ("D15",)),
+    End("talked"),
+)  # fmt: skip
+
+# A volunteer's number rings: with a key and the PIN his requests, without them a resident like any.
+STAFF: Flow = dict(INBOUND) | _flow(
+    Menu("ring", ("V01",), keys={"1": "pin", "0": "person"}, silence="anybody", wrong="anybody", wait="opening", patient=AT_ONCE),
+    Fork("anybody", by="situation", to={"closed": "closed", "open_request": "greet_again"}, otherwise="greet"),
+    Pin("pin", ("V02",), right="new_ones", locked="locked", silence="good_day"),
+    End("locked", ("V04",)),
+
+    # what he has not taken yet, then what he has
+    Each("new_ones", of="waiting", then="listen_new", done="his"),
+    Tell("listen_new", ("D06", "VOICE"), then="new_errand", effect=Effect.LISTEN),
+    Menu("new_errand", ("D07",), keys={"1": "taken", "2": "passed_new", "0": "committee"}, repeats="3", again=("VOICE", "D07"), silence="new_ones", wrong="new_ones", effects={"1": Effect.TAKE}),
+    Menu("taken", ("D22", "D08", "D09"), keys={"1": "new_ones", "2": "told", "0": "committee"}, repeats="3", again=("D08", "D09"), silence="new_ones", wrong="new_ones", effects={"2": Effect.TELL}),
+    Tell("told", ("D10",), then="new_ones"),
+    Tell("passed_new", ("D11",), then="new_ones", effect=Effect.PASS),
+    Each("his", of="errands", then="listen", done="all_heard"),
+    Tell("listen", ("D06", "VOICE", "D08"), then="errand", effect=Effect.LISTEN),
+    Menu("errand", ("V05",), keys={"1": "outings", "2": "passed", "3": "his", "0": "committee"}, again=("VOICE", "D08", "V05"), silence="his", wrong="his"),
+    Menu("outings", ("V06",), keys=dict.fromkeys("0123456789", "finished"), silence="finished_uncounted", wrong="finished_uncounted", effects=dict.fromkeys("0123456789", Effect.FINISH)),
+    Tell("finished_uncounted", (), then="finished", effect=Effect.FINISH),
+    Tell("finished", ("V07",), then="his"),
+    Tell("passed", ("D11",), then="his", effect=Effect.PASS),
+
+    Find("committee", ("I30",), nobody="committee_away", answered="talked", whom="committee"),
+    End("all_heard", ("V08",)),
+    End("good_day", ("V09",)),
+    End("committee_away", ("D15",)),
+)  # fmt: skip
+
+FLOWS = {"inbound": INBOUND, "return": RETURN, "duty": DUTY, "staff": STAFF}
+OF_VOLUNTEERS = frozenset(STAFF) - frozenset(INBOUND) | {
+    "ring"
+}  # where a call of STAFF is no resident's

@@ -7,13 +7,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from ivr import calls, recordings, turns
-from ivr.engine import Effect, End, Menu
-from ivr.flow import FLOWS
+from ivr import calls, errand_words, recordings, turns
+from ivr.engine import FACT, Effect, End, Menu
+from ivr.flow import FLOWS, OF_VOLUNTEERS
 from ivr.models import Call, CallStatus
 from ivr.recordings import KEEPING, Reported
 from ivr.turns import Asked
-from tickets import ledger, return_calls, service
+from tickets import ledger, return_calls, service, volunteer_calls
 from tickets.lifecycle import Act, possible
 from tickets.models import Kind, Recording, ReturnTry, Source, Ticket
 from tickets.returns import Outcome
@@ -22,6 +22,10 @@ SHORTEST_CALL_SECONDS = 3  # less is a wrong number or a pocket
 SHORT_CALL_WINDOW = timedelta(minutes=30)
 
 SATISFACTION = {Effect.SATISFIED: 1, Effect.SO_SO: 2, Effect.NOT_SATISFIED: 3}
+TRIPS = {Effect.NO_TRIP: 0, Effect.ONE_TRIP: 1, Effect.MORE_TRIPS: 2}  # two stands for more
+THINGS_BACK = {Effect.ALL_BACK: True, Effect.NOT_BACK: False}
+ERRAND_EFFECTS = frozenset({Effect.LISTEN, Effect.TAKE, Effect.TELL, Effect.PASS, Effect.FINISH})
+OF_OURS = {"return": "回电结束", "duty": "给志愿者打的电话"}
 OUTCOMES = {
     Effect.HEARD: Outcome.HEARD,
     Effect.NOT_CONFIRMED: Outcome.NOT_CONFIRMED,
@@ -52,12 +56,52 @@ def carry_out(
             take_unasked(session, settings, call, now)
         elif effect is Effect.OWE_RING_BACK:
             _owe_ring_back(session, settings, call, now)
+        elif effect in ERRAND_EFFECTS:
+            owed += _errand(session, settings, asked, effect, now)
         elif (attempt := _attempt(session, call)) is not None:
             if effect in SATISFACTION:
                 return_calls.rate(session, attempt, SATISFACTION[effect], now)
+            elif effect in TRIPS:
+                return_calls.count_trips(session, settings, attempt, TRIPS[effect], now)
+            elif effect in THINGS_BACK:
+                return_calls.check_things(session, settings, attempt, THINGS_BACK[effect], now)
             else:
-                return_calls.finish_try(session, settings, attempt, OUTCOMES[effect], now)
+                _end_try(session, settings, attempt, OUTCOMES[effect], now)
+    if ERRAND_EFFECTS.intersection(asked.effects):
+        _note_number(session, asked, now)
     return owed
+
+
+def _note_number(session: Session, asked: Asked, now: datetime) -> None:
+    """A resident's number is among the words: that is an access, written before it is given."""
+    ticket = errand_words.item(session, asked.memory)
+    if ticket is not None and any(word.get("prompt") == errand_words.NUMBER for word in asked.says):
+        volunteer_calls.see_number(session, ticket, int(asked.memory[FACT + "volunteer"]), now)
+
+
+def _errand(
+    session: Session, settings: Settings, asked: Asked, effect: Effect, now: datetime
+) -> list[int]:
+    """What a volunteer does by key with the request he was asked about; LISTEN is about the next."""
+    memory = asked.memory if effect is Effect.LISTEN else turns.before(session, asked).memory
+    ticket = errand_words.item(session, memory)
+    volunteer_id = int(asked.memory[FACT + "volunteer"])
+    if ticket is None:
+        return []
+    match effect:
+        case Effect.LISTEN:
+            volunteer_calls.listen(session, ticket, volunteer_id, now)
+        case Effect.TAKE:
+            volunteer_calls.take(session, ticket, volunteer_id, now)
+        case Effect.TELL:
+            return volunteer_calls.tell(session, ticket, volunteer_id, now)
+        case Effect.PASS:
+            volunteer_calls.pass_on(session, settings, ticket, volunteer_id, now)
+        case Effect.FINISH:
+            key = turns.heard(session, asked).partition(":")[2]
+            outings = int(key) if key.isdigit() else None
+            return volunteer_calls.finish(session, ticket, volunteer_id, now, outings=outings)
+    return []
 
 
 def keep(
@@ -105,7 +149,7 @@ def take_unasked(session: Session, settings: Settings, call: Call, now: datetime
     """Somebody picked up at a carrier that cannot whisper: whoever was being rung has taken it."""
     memory = turns.newest(session, call.id).memory
     ring = (
-        calls.whom_to_ring(session, settings, memory, call.id, now)
+        calls.whom_to_ring(session, settings, "volunteers", memory, call.id, now)
         if call.taken_by is None
         else None
     )
@@ -113,23 +157,30 @@ def take_unasked(session: Session, settings: Settings, call: Call, now: datetime
         take(session, settings, call.id, ring["who"], now)
 
 
-def hang_up(session: Session, settings: Settings, call_id: int, now: datetime) -> None:
-    """A call is over; what a return call came to is known at once, also without the hands."""
+def hang_up(session: Session, settings: Settings, call_id: int, now: datetime) -> list[int]:
+    """A call is over; what a call of ours came to is known at once, also without the hands.
+
+    Returns the promises to ring the bell for.
+    """
     call = calls.lock(session, call_id)
-    if (attempt := _attempt(session, call)) is not None:
-        finish(session, settings, attempt, CallStatus(call.status), now)
+    attempt = _attempt(session, call)
+    if attempt is None:
+        return []
+    finish(session, settings, attempt, CallStatus(call.status), now)
+    return volunteer_calls.hang_up(session, attempt, now) if attempt.volunteer_id else []
 
 
 def settle(session: Session, settings: Settings, call: Call, now: datetime) -> str:
     """A call is over: owe what it left open. Returns what came of it, in plain words."""
-    if call.flow == "return":
-        if (attempt := _attempt(session, call)) is not None:
-            finish(session, settings, attempt, CallStatus(call.status), now)
-        return "回电结束"
+    if call.flow in OF_OURS:
+        hang_up(session, settings, call.id, now)
+        return OF_OURS[call.flow]
     if service.ticket_of_call(session, call.id) is not None or _left_something(session, call):
         return "已登记"
     if call.taken_by is not None:
         return "志愿者接了"
+    if call.flow == "staff" and turns.newest(session, call.id).step in OF_VOLUNTEERS:
+        return "值班的人打来"
     if _has_what_he_rang_for(session, call):
         return "问了进展"
     if call.phone is None:
@@ -149,7 +200,14 @@ def finish(
         return
     if status is CallStatus.COMPLETED and _was_answered(session, attempt):
         outcome = Outcome.NOT_CONFIRMED
-    return_calls.finish_try(session, settings, attempt, outcome, now)
+    _end_try(session, settings, attempt, outcome, now)
+
+
+def _end_try(
+    session: Session, settings: Settings, attempt: ReturnTry, outcome: Outcome, now: datetime
+) -> None:
+    whose = volunteer_calls if attempt.volunteer_id else return_calls
+    whose.finish_try(session, settings, attempt, outcome, now)
 
 
 def _owe_ring_back(session: Session, settings: Settings, call: Call, now: datetime) -> None:

@@ -19,6 +19,7 @@ from ivr import engine
 from ivr.engine import Effect, Waiting
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus, Turn
+from tickets import dialling
 from tickets.models import Duty, Promise, PromiseState, ReturnTry
 
 SETTLE_AFTER = timedelta(minutes=30)  # longer than any call; then the carrier is asked how it ended
@@ -89,6 +90,7 @@ class Planned:
     heard: str
     call_id: int | None = None
     new_call: Mapping[str, Any] | None = None  # the row of a call that begins
+    tells: Sequence[int] = ()  # the promises whose news it brings
 
 
 def find(session: Session, sid: str) -> Row[Any] | None:
@@ -108,7 +110,7 @@ def newest(session: Session, call_id: int) -> Row[Any]:
 
 def step(flow: str, name: str) -> Waiting:
     found = FLOWS[flow][name]
-    assert not isinstance(found, engine.Fork | engine.Tell)  # noqa: S101  no turn stops at one
+    assert not isinstance(found, engine.Fork | engine.Tell | engine.Each)  # noqa: S101  no turn stops at one
     return found
 
 
@@ -116,6 +118,17 @@ def step_of(session: Session, call: Row[Any] | Call, number: int) -> Waiting | N
     """The step that asked question `number`."""
     row = _run(session, ONE, {"call": call.id, "turn": number}).one_or_none()
     return step(call.flow, row.step) if row else None
+
+
+def before(session: Session, asked: Asked) -> Row[Any]:
+    """The question whose answer led to this one."""
+    return _run(session, ONE, {"call": asked.call_id, "turn": asked.turn - 1}).one()
+
+
+def heard(session: Session, asked: Asked) -> str:
+    """The answer that led to this question, such as key:2."""
+    answer: str = _run(session, ONE, {"call": asked.call_id, "turn": asked.turn}).one().heard
+    return answer
 
 
 def repeat(session: Session, call: Row[Any], number: int) -> Asked:
@@ -131,7 +144,7 @@ def write(session: Session, planned: Planned, now: datetime) -> Asked:
     """
     call_id = planned.call_id
     if planned.new_call is not None:
-        call_id = _add_call(session, planned.sid, planned.new_call, now)
+        call_id = _add_call(session, planned.sid, planned.new_call, planned.tells, now)
     place = planned.turn.place
     if call_id is not None:
         row = {
@@ -153,7 +166,9 @@ def write(session: Session, planned: Planned, now: datetime) -> Asked:
     return repeat(session, call, place.turn)
 
 
-def _add_call(session: Session, sid: str, row: Mapping[str, Any], now: datetime) -> int | None:
+def _add_call(
+    session: Session, sid: str, row: Mapping[str, Any], tells: Sequence[int], now: datetime
+) -> int | None:
     """Add a call and the promise to settle it; None if it is there already."""
     usual = {"try_id": None, "about_ticket_id": None, "status": CallStatus.UNDER_WAY.value}
     added: int | None = _run(
@@ -169,6 +184,7 @@ def _add_call(session: Session, sid: str, row: Mapping[str, Any], now: datetime)
         _run(session, ADD_PROMISE, promise)
         if row.get("try_id"):
             _run(session, NAME_TRY, {"try": row["try_id"], "sid": sid})
+            dialling.bring(session, row["try_id"], tells)
     return added
 
 

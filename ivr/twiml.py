@@ -10,9 +10,11 @@ from twilio.twiml.voice_response import Dial, Gather, VoiceResponse
 from hotline.config import Capability, Settings
 from hotline.phone import Phone
 from ivr import prompts
-from ivr.engine import Await, End, Find, Menu, Record, Waiting
+from ivr.engine import Await, End, Find, Menu, Pin, Record, Waiting
 
 RECORD_ENDING_KEYS = "1234567890*#"
+PIN_MOST_DIGITS = 12  # longer ones are for the page
+PIN_WAIT_SECONDS = 6  # after the last digit: nobody is asked for a # (R5)
 
 # What a turn says, as it is kept: {"prompt": id, "slots": {…}}, {"sound": name} or {"own": address}.
 # A prompt may have a "set": the dialect or the slow speech it is recorded in.
@@ -74,6 +76,14 @@ class Scribe:
                     recording_status_callback=self._url("recording", turn=turn),
                 )  # fmt: skip
                 response.redirect(f"{answer}&empty=1", method="POST")
+            case Pin():
+                gather = Gather(
+                    action=answer, method="POST", num_digits=PIN_MOST_DIGITS,
+                    timeout=PIN_WAIT_SECONDS, finish_on_key="",
+                )  # fmt: skip
+                self._say(gather, spoken)
+                response.append(gather)
+                response.redirect(f"{answer}&silent=1", method="POST")
             case Find():
                 self._say(response, spoken)
                 self._dial(response, answer, turn, dict(ring))
@@ -152,7 +162,11 @@ class Scribe:
         whisper = self._url("whisper", call=ring["call"], turn=turn, who=ring["who"])
         dial.number(
             ring["phone"],
-            **({"url": whisper, "method": "POST"} if Capability.WHISPER in able else {}),
+            **(
+                {"url": whisper, "method": "POST"}
+                if Capability.WHISPER in able and ring["who"] is not None
+                else {}
+            ),
         )
         response.append(dial)
 

@@ -19,7 +19,8 @@ from hotline.config import Capability, Settings
 from hotline.db import Database
 from hotline.phone import read_caller
 from hotline.store import Store
-from ivr import calls, own_words, recordings, settling, sounds, turns
+from ivr import calls, own_words, recordings, settling, sounds, turns, voice
+from ivr.calls import Porter
 from ivr.carrier import read_status
 from ivr.engine import Effect, Find, Heard, Record, Way
 from ivr.fetching import NotYetError, RefusedError, fetch
@@ -28,11 +29,12 @@ from ivr.turns import Asked, Planned
 from ivr.twiml import Scribe
 from ivr.voices import RecordedPrompts
 from tickets import ledger
-from tickets.models import ReturnTry
+from tickets.models import Recording, ReturnTry
 
 log = logs.logger(__name__)
 
 FORM_MAX_BYTES = 64_000  # a carrier's form is about 1 kB
+MOST_DIGITS = 64  # a PIN is no longer; elsewhere the first key counts
 NEVER_ASKED = 1_000_000  # a question number that cannot be: the newest question is asked again
 
 
@@ -55,8 +57,8 @@ class House(Protocol):
     def store(self) -> Store: ...
 
 
-def make_blueprint(house: House) -> Blueprint:
-    """The routes a carrier calls, under /ivr."""
+def make_blueprint(house: House, porter: Porter) -> Blueprint:
+    """The routes a carrier calls, under /ivr; the porter judges the PINs of volunteers."""
     settings = house.settings
     voices = RecordedPrompts(settings.prompts)
     scribe = Scribe(settings, voices)
@@ -101,7 +103,9 @@ def make_blueprint(house: House) -> Blueprint:
             house.bell.ring(*owed)
         if isinstance(asked.step, Find):
             with house.db.reading() as session:
-                ring = calls.whom_to_ring(session, settings, asked.memory, asked.call_id, now)
+                ring = calls.whom_to_ring(
+                    session, settings, asked.step.whom, asked.memory, asked.call_id, now
+                )
         return scribe.ask(asked.step, asked.says, turn=asked.turn, ring=ring)
 
     def come_in(session: Session) -> Asked | Planned:
@@ -127,6 +131,7 @@ def make_blueprint(house: House) -> Blueprint:
                     _number("turn", NEVER_ASKED),
                     _heard(session, settings),
                     house.clock(),
+                    porter,
                 )
             except calls.UnknownCallError:
                 log.warning("a turn of a call that never rang")
@@ -187,7 +192,7 @@ def make_blueprint(house: House) -> Blueprint:
         with house.db.writing() as session:
             if (row := turns.find(session, _sid())) is not None:
                 owed = calls.end(session, row.id, word, _seconds(), house.clock())
-                settling.hang_up(session, settings, row.id, house.clock())
+                owed += settling.hang_up(session, settings, row.id, house.clock())
             elif (token := request.args.get("token")) and (
                 attempt := session.query(ReturnTry).filter_by(token=token).one_or_none()
             ):
@@ -212,27 +217,43 @@ def make_blueprint(house: House) -> Blueprint:
             abort(404)
         return _wav(voices.wav(prompt, kept_in))
 
+    def played(recording: Recording) -> Response:
+        """A recording's sound: from our store, or, in the first seconds, from the carrier."""
+        try:
+            if recording.key is not None:
+                with house.store.open(recording.key) as file:
+                    return _own(file.read(), recording.media_type)
+            coming = fetch(settings, recording.url)
+            return _own(b"".join(coming.blocks()), coming.media_type)
+        except (NotYetError, RefusedError, FileNotFoundError) as error:
+            log.warning("a recording cannot be played", why=str(error))
+            abort(404)
+
     @door.get("/own/<seal>/<name>.wav")
     def own(seal: str, name: str) -> Response:
         """What a caller said, back to himself; `name` is for the carrier's books alone."""
         with house.db.writing() as session:
             recording = own_words.find(session, settings, seal) or abort(404)
-            key, url, media_type = recording.key, recording.url, recording.media_type
             ledger.write(
                 session, at=house.clock(), person=ledger.CALLER, act="play_back",
                 object_kind="recording", object_id=recording.id, ticket=recording.ticket_id,
             )  # fmt: skip
-        try:
-            if key is not None:
-                with house.store.open(key) as file:
-                    return _own(file.read(), media_type)
-            coming = fetch(settings, url)
-            return _own(b"".join(coming.blocks()), coming.media_type)
-        except (NotYetError, RefusedError, FileNotFoundError) as error:
-            log.warning("own words cannot be played", why=str(error))
-            abort(404)
+            session.expunge(recording)
+        return played(recording)
 
     own.guard = "open: the address is a secret of one call, and is forgotten"  # type: ignore[attr-defined]
+
+    @door.get("/voice/<int:recording_id>.wav")
+    def voice_of(recording_id: int) -> Response:
+        """What a resident said, to the volunteer of a call; who hears it was written with the call."""
+        until, seal = _number("until", 0, digits=11), request.args.get("seal", "")
+        if not voice.is_good(settings, recording_id, until, seal, house.clock()):
+            abort(403)
+        with house.db.reading() as session:
+            recording = session.get(Recording, recording_id) or abort(404)
+        return played(recording)
+
+    voice_of.guard = "signed: the address itself, for a quarter of an hour"  # type: ignore[attr-defined]
 
     # These hold no word of any caller, and the carrier fetches them without signing.
     unsigned: tuple[Callable[..., Response], ...] = (broken, sound, prompt)
@@ -267,7 +288,7 @@ def _heard(session: Session, settings: Settings) -> Heard:
     """What the caller did, from any of the forms in which the carriers report it."""
     form = request.form
     digits = form.get("Digits", "")
-    key, hung_up = ("", True) if digits == "hangup" else (digits[:1], False)
+    key, hung_up = ("", True) if digits == "hangup" else (digits[:MOST_DIGITS], False)
     if "DialCallStatus" in form:
         return Heard(Way.TAKEN if _was_taken(session, settings, form) else Way.UNTAKEN)
     if (said := recordings.reported(form)) is not None:
@@ -282,7 +303,11 @@ def _was_taken(session: Session, settings: Settings, form: Mapping[str, str]) ->
     row = turns.find(session, _sid())
     if row is None or row.taken_by is not None:
         return row is not None
-    return Capability.WHISPER not in settings.capabilities and form["DialCallStatus"] in {
+    step = turns.step(row.flow, turns.newest(session, row.id).step)
+    whispers = Capability.WHISPER in settings.capabilities
+    return (not whispers or (isinstance(step, Find) and step.whom == "committee")) and form[
+        "DialCallStatus"
+    ] in {
         "completed",
         "answered",
     }
@@ -303,9 +328,9 @@ class MissingCallError(ValueError):
     """A webhook without a usable CallSid: nobody can say whose it is."""
 
 
-def _number(name: str, otherwise: int) -> int:
+def _number(name: str, otherwise: int, *, digits: int = 9) -> int:
     value = request.args.get(name, "")
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else otherwise
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= digits else otherwise
 
 
 def _seconds() -> int | None:

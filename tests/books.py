@@ -16,6 +16,8 @@ class Errand:
     phone: str  # E.164; "" when the number was withheld
     recordings: int  # kept recordings with something said in them
     round: int = 1  # 2 after it was opened again
+    own_trips: int | None = None  # the resident's own count
+    things_out: int = 0  # taken along, and not confirmed as back
     urgent: bool = False
 
 
@@ -72,6 +74,12 @@ class Books(Protocol):
 
     def works(self) -> None:
         """The worker and the sweep do everything that is due now."""
+
+    def rings_volunteers(self) -> None:
+        """From now on volunteers want to be rung."""
+
+    def has_pin(self, phone: str, pin: str) -> None:
+        """The volunteer with this number has a PIN."""
 
     def words_of_sound(self, url: str) -> str:
         """Words of a recorded prompt; （自己的话） for the caller's recording."""

@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.schema import metadata
-from tickets import deeds, ledger, matters, return_calls, service, undo
+from tickets import deeds, dialling, ledger, matters, service, undo
 from tickets.ledger import Person
 from tickets.lifecycle import Act
-from tickets.models import Kind, LedgerLine, Promise, Role, Shift, Source, Ticket, Volunteer
+from tickets.models import Duty, Kind, LedgerLine, Promise, Role, Shift, Source, Ticket, Volunteer
 
 LI, ZHANG = "+8613812341234", "+8657982345678"
 WANG, CHEN, WU = "王秀兰", "陈国强", "吴队长"
@@ -73,7 +73,7 @@ class ErrandHouse:
             ticket = session.get_one(Ticket, ticket_id)
             for promise_id in deeds.open_news(session, ticket):
                 promise = session.get_one(Promise, promise_id)
-                return_calls.begin_try(session, promise, ticket.phone or "", self.clock.now())
+                dialling.begin(session, [promise], ticket.phone or "", self.clock.now())
 
     def ticket(self, ticket_id: int) -> Ticket:
         with self.db.reading() as session:
@@ -86,7 +86,9 @@ class ErrandHouse:
         """News and state of each return call, in order."""
         with self.db.reading() as session:
             found = session.scalars(
-                select(Promise).where(Promise.ticket_id == ticket_id).order_by(Promise.id)
+                select(Promise)
+                .where(Promise.ticket_id == ticket_id, Promise.duty == Duty.RETURN_CALL)
+                .order_by(Promise.id)
             )
             return [(str(promise.event), str(promise.state)) for promise in found]
 

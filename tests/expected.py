@@ -55,6 +55,10 @@ def errands_are(what: str, before: list[Errand], books: Books, phone: str) -> No
             right = errand.phone == phone
         elif word in ("第一轮", "第二轮"):
             right = errand.round == ("第一轮", "第二轮").index(word) + 1
+        elif word == "自己没跑":
+            right = errand.own_trips == 0
+        elif word == "东西都还了":
+            right = not errand.things_out
         elif word == "加急":
             right = errand.urgent
         elif word == "派给":

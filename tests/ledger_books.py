@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from books import Errand, ReturnCall, RingBack
+from carriers.sound import tone
 from sqlalchemy import select
 
 import asr
@@ -15,11 +16,13 @@ from hotline import ear
 from hotline.clock import SHANGHAI
 from hotline.config import read_hours
 from hotline.runtime import Runtime
-from tickets import ledger, matters, roster, service
+from hotline.web.auth import set_pin
+from tickets import footwork, handover, ledger, matters, roster, service
 from tickets.lifecycle import OPEN, Act, State
 from tickets.models import (
     Duty,
     Event,
+    Fetch,
     Kind,
     Promise,
     PromiseState,
@@ -32,6 +35,7 @@ from tickets.models import (
     Ticket,
     Volunteer,
 )
+from tickets.outings import Went
 from tickets.returns import Outcome
 from worker.jobs import Hands
 from worker.sweep import sweep
@@ -96,6 +100,7 @@ class DatabaseBooks:
 
     def has_open(self, phone: str, matter: str) -> None:
         now = self.clock.now()
+        said = self.runtime.store.put([tone(2)], ".wav")
         with self.runtime.db.writing() as session:
             ticket = service.open_ticket(
                 session,
@@ -113,6 +118,8 @@ class DatabaseBooks:
                     url="https://line.test/x",
                     made_at=now,
                     ticket_id=ticket.id,
+                    fetch=Fetch.STORED,
+                    key=said.key,
                 )
             )
 
@@ -131,6 +138,8 @@ class DatabaseBooks:
                     phone=ticket.phone or "",
                     recordings=sum(not recording.superseded for recording in ticket.recordings),
                     round=ticket.round,
+                    own_trips=ticket.resident_trips,
+                    things_out=len(footwork.carried_open(session, ticket)),
                     urgent=ticket.urgent,
                 )
                 for ticket in found
@@ -179,6 +188,9 @@ class DatabaseBooks:
 
     def act(self, news: str, detail: str = "") -> None:
         now = self.clock.now()
+        if news == "交班留话":
+            self._leaves_note(detail)
+            return
         with self.runtime.db.writing() as session:
             ticket = session.scalars(select(Ticket).order_by(Ticket.id.desc()).limit(1)).one()
             by = ledger.volunteer(ticket.assignee_id or 1)
@@ -189,9 +201,27 @@ class DatabaseBooks:
                     service.announce(session, ticket, Event.VISITED, by, now)
                 case "缺材料":
                     service.act(session, ticket, Act.ASK_MATERIALS, by, now, missing=detail)
+                case "出门":
+                    footwork.log_outing(
+                        session, [ticket], by, now, went=Went.VOLUNTEER, place="窗口", settled=True
+                    )
+                case "带走":
+                    footwork.take_along(session, ticket, detail, by, now)
+                case "还了":
+                    for thing in footwork.carried_open(session, ticket):
+                        footwork.give_back(session, thing, by, now)
                 case "办好了":
                     service.act(session, ticket, Act.FINISH, by, now)
         self.works()
+
+    def _leaves_note(self, text: str) -> None:
+        """Whoever is on duty now leaves it to the next."""
+        now = self.clock.now()
+        with self.runtime.db.writing() as session:
+            shift = roster.on_duty(session, now)
+            assert shift is not None
+            by = ledger.volunteer(shift.volunteer_id)
+            handover.write_note(session, shift, text, by, now)
 
     def works(self) -> None:
         """The worker and the sweep do all that is due now."""
@@ -202,8 +232,17 @@ class DatabaseBooks:
             if sweep(hands, None) == 0:
                 return
 
+    def rings_volunteers(self) -> None:
+        with self.runtime.db.writing() as session:
+            for person in session.scalars(select(Volunteer)):
+                person.ring_me = True
+
+    def has_pin(self, phone: str, pin: str) -> None:
+        with self.runtime.db.writing() as session:
+            set_pin(session.scalars(select(Volunteer).where(Volunteer.phone == phone)).one(), pin)
+
     def words_of_sound(self, url: str) -> str:
-        return "（自己的话）" if "/ivr/" not in url else ""
+        return "（自己的话）" if "/ivr/" not in url or "/ivr/voice/" in url else ""
 
     def _settle_calls(self) -> None:
         with self.runtime.db.reading() as session:

@@ -77,6 +77,19 @@ def test_the_settings_are_printed_with_their_secrets_starred(hotline: Run) -> No
     assert all(name in said.output for name, _, _ in table())
 
 
+def test_a_volunteer_chooses_to_be_rung(hotline: Run, tmp_path: Path) -> None:
+    for name, phone in (("王秀兰", "0579-82345678"), ("陈国庆", "")):
+        hotline("people", "add", name, "--phone", phone, answers="250817\n250817\n")
+    assert hotline("rings", "王秀兰", "yes").output == "王秀兰：有新的事打电话告诉。\n"
+    assert "没有登记电话" in hotline("rings", "陈国庆", "yes").output
+    assert "没有一位叫张三的人" in hotline("rings", "张三", "no").output
+    db = opened(tmp_path)
+    with db.reading() as session:
+        rung = session.execute(select(Volunteer.name, Volunteer.ring_me)).all()
+        assert {tuple(row) for row in rung} == {("王秀兰", True), ("陈国庆", None)}
+    db.close()
+
+
 def test_a_person_is_added_with_a_pin_typed_twice(hotline: Run, tmp_path: Path) -> None:
     said = hotline(
         "people", "add", "王秀兰", "--role", "lead", "--phone", "0579-82345678",

@@ -10,7 +10,7 @@ from desk_house import LI, DeskHouse, open_desk
 from sqlalchemy import select
 
 from hotline.web import words
-from tickets import ledger, promises, return_calls, service
+from tickets import dialling, ledger, promises, return_calls, service
 from tickets.lifecycle import Act, State
 from tickets.models import (
     Duty,
@@ -338,11 +338,11 @@ def test_return_calls_are_told_in_plain_words(desk: DeskHouse) -> None:
         for act in (Act.ACCEPT, Act.FINISH):
             service.act(session, row, act, wang, now)
         promise = session.scalars(select(Promise).where(Promise.duty == Duty.RETURN_CALL)).one()
-        first = return_calls.begin_try(session, promise, LI, now)
+        first = dialling.begin(session, [promise], LI, now)
         return_calls.finish_try(session, desk.runtime.settings, first, Outcome.NO_ANSWER, now)
         promises.put_off(promise, now)
         session.flush()
-        second = return_calls.begin_try(session, promise, LI, now.replace(hour=14, minute=35))
+        second = dialling.begin(session, [promise], LI, now.replace(hour=14, minute=35))
         return_calls.finish_try(
             session, desk.runtime.settings, second, Outcome.HEARD, now.replace(hour=14, minute=36)
         )

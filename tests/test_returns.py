@@ -95,6 +95,7 @@ def test_hours(instant: str, opens: str) -> None:
         ([Outcome.NO_ANSWER], "11-23 15:00", "11-24 08:30"),
         ([Outcome.NO_ANSWER, Outcome.NO_ANSWER], "11-23 15:00", "11-24 08:30"),
         ([Outcome.NOT_CONFIRMED], "11-23 09:00", "11-23 14:30"),
+        ([Outcome.NO_ANSWER, Outcome.NOT_CONFIRMED], "11-24 09:00", "11-24 14:30"),
         ([Outcome.MACHINE], "11-23 09:00", "11-23 14:30"),
         ([Outcome.FAULT], "11-23 09:00", "11-23 09:30"),
     ],

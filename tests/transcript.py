@@ -22,7 +22,7 @@ from expected import (
     return_call_is,
     ring_backs_are,
 )
-from grammar import PHONES, Line, Transcript, TranscriptError, instant, pattern
+from grammar import PHONES, PIN, VOLUNTEERS, Line, Transcript, TranscriptError, instant, pattern
 from samples import sample_of
 
 MONDAY_MORNING = instant("11月23日 09:10")
@@ -79,6 +79,12 @@ class Player:
         match line.who:
             case "电话":
                 self.phone = PHONES[line.what]
+                if line.what == "值班的人":
+                    self.house.books.has_pin(self.phone, PIN)
+            case "值班":
+                self.house.books.rings_volunteers()
+            case "铃响":
+                self._rings(line.what)
             case "时间":
                 self._time(line.what)
             case "在办":
@@ -156,6 +162,11 @@ class Player:
         if what == "接起":
             self.quiet_seconds = SILENCE_BEFORE_RETURN_CALL_SECONDS
 
+    def _rings(self, who: str) -> None:
+        ringing = [called.call.called for called in self.company.outgoing if called.rings]
+        wanted = [] if who == "没有" else [VOLUNTEERS[who]]
+        assert ringing == wanted, f"响的是 {ringing}"
+
     def _acts(self, person: OnThePhone | None, what: str) -> None:
         assert person is not None
         if match := re.fullmatch(r"(\d+)秒后挂断", what):
@@ -176,6 +187,8 @@ class Player:
             if asked:
                 self.quiet_seconds = SILENCE_AFTER_KEY_SECONDS
             return
+        elif match := re.fullmatch(r"按密码(?: (\d+))?", what):
+            person.presses(match[1] or PIN)
         elif match := re.fullmatch(r"录音 ?[\"“](.+?)[\"”](?: (\d+)秒)?(?: (.+))?", what):
             self._speaks(person, match[1], float(match[2] or 6), match[3])
         elif what == "不说话":

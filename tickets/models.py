@@ -7,10 +7,12 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     CheckConstraint,
+    Column,
     Date,
     ForeignKey,
     Index,
     String,
+    Table,
     Text,
     UniqueConstraint,
     text,
@@ -86,6 +88,8 @@ class Duty(StrEnum):
     RETURN_CALL = "return_call"
     SETTLE_CALL = "settle_call"
     HAND_OVER = "hand_over"  # what is open at the end of a shift
+    TELL_VOLUNTEER = "tell_volunteer"  # ring whoever is to take a request, or begins duty
+    NOTICE = "notice"  # a word to the volunteers' group, with no person in it
 
 
 class PromiseState(StrEnum):
@@ -123,6 +127,7 @@ class Volunteer(Base):
     pin_hash: Mapped[str | None] = mapped_column(String(200), default=None)
     wrong_pins: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    ring_me: Mapped[bool | None] = mapped_column(default=None)  # None: as the setting says
     active: Mapped[bool] = mapped_column(default=True)
     # the secret part of the address of their own calendar feed
     feed_token: Mapped[str | None] = mapped_column(String(64), default=None, unique=True)
@@ -352,6 +357,7 @@ class Promise(Base):
         ForeignKey("shifts.id", ondelete="SET NULL"), default=None
     )
     event: Mapped[Event | None] = mapped_column(_kept(Event), default=None)
+    notice: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.notices.Why
     state: Mapped[PromiseState] = mapped_column(_kept(PromiseState), default=PromiseState.OPEN)
     attempts: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
@@ -360,15 +366,25 @@ class Promise(Base):
     result: Mapped[str] = mapped_column(String(200), default="")
     ticket: Mapped[Ticket | None] = relationship(init=False, back_populates="promises")
     tries: Mapped[list["ReturnTry"]] = relationship(
-        init=False, back_populates="promise", order_by="ReturnTry.id"
+        init=False, secondary="try_promises", order_by="ReturnTry.id", viewonly=True
     )
 
 
+# Which promises a try is to settle: one call brings all the news of a person.
+TRY_PROMISES = Table(
+    "try_promises",
+    Base.metadata,
+    Column("try_id", ForeignKey("return_tries.id"), primary_key=True),
+    Column("promise_id", ForeignKey("promises.id"), primary_key=True, index=True),
+)
+
+
 class ReturnTry(Base):
-    """One attempt to ring a resident. Written before the carrier is asked to dial.
+    """One attempt to ring a resident with news, or a volunteer. Written before the carrier is
+    asked to dial (`tickets.dialling`).
 
     Its token stands in the call's Url, so that a call whose creation we never heard of is
-    still known by the first webhook it sends.
+    still known by the first webhook it sends. `promise_id` is the promise that was due.
     """
 
     __tablename__ = "return_tries"
@@ -377,11 +393,12 @@ class ReturnTry(Base):
     promise_id: Mapped[int] = mapped_column(ForeignKey("promises.id"), index=True)
     token: Mapped[str] = mapped_column(String(32), unique=True)
     phone: Mapped[str] = mapped_column(String(16), index=True)
-    placed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    placed_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     carrier_sid: Mapped[str | None] = mapped_column(String(200), default=None)
     outcome: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.returns.Outcome
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
-    promise: Mapped[Promise] = relationship(init=False, back_populates="tries")
+    volunteer_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
+    promise: Mapped[Promise] = relationship(init=False)
 
 
 class LedgerLine(Base):

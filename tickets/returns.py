@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from hotline.clock import local
 from tickets.hours import AS_PUBLISHED, Calendar, Hours, next_open, other_half
 
 BUSY_WAIT = timedelta(minutes=10)
@@ -60,7 +61,7 @@ class Next:
 
 def after(outcomes: Sequence[Outcome], now: datetime, rules: Rules) -> Next:
     """What follows from the tries of one event so far, the newest last."""
-    last = outcomes[-1]
+    last, now = outcomes[-1], local(now)
     if last in PROVEN:
         return Next(Verdict.SETTLED)
     if last is Outcome.FAULT:
@@ -74,13 +75,14 @@ def after(outcomes: Sequence[Outcome], now: datetime, rules: Rules) -> Next:
         return Next(Verdict.VISIT)
     if last is Outcome.NOT_CONFIRMED and outcomes.count(Outcome.NOT_CONFIRMED) > 1:
         return Next(Verdict.VISIT)
-    if len(disturbed) == 1:
+    if len(disturbed) == 1 or last is Outcome.NOT_CONFIRMED:
         return _again(max(now + NO_ANSWER_WAIT, other_half(now)), rules)
     return _again(tomorrow(now), rules)
 
 
 def may_ring(now: datetime, rung_today: int, rules: Rules) -> datetime:
     """`now` if the resident may be rung, else the instant from which they may be."""
+    now = local(now)
     if rung_today >= rules.calls_a_day:
         return next_open(tomorrow(now), rules.working, rules.rest, rules.calendar)
     return next_open(now, rules.working, rules.rest, rules.calendar)

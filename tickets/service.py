@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from hotline.clock import local
 from hotline.config import Settings
-from tickets import deeds, ledger, merging, numbers, promises
+from tickets import deeds, ledger, merging, notices, numbers, promises
 from tickets.hours import after_duty_time
 from tickets.ledger import SYSTEM, Person
 from tickets.lifecycle import OPEN, Act, State, after
@@ -28,6 +28,7 @@ from tickets.models import (
     Ticket,
     Volunteer,
 )
+from tickets.notices import Why
 from tickets.roster import duty_times, next_shift, on_duty
 
 NEWS_OF = {Act.FINISH: Event.DONE, Act.ASK_MATERIALS: Event.MATERIALS}
@@ -129,6 +130,8 @@ def open_ticket(
     if taken_by:
         act(session, ticket, Act.ACCEPT, ledger.volunteer(taken_by, "phone"), now)
         ticket.contacted_at = now
+    else:
+        notices.owe(session, settings, Why.NEW, now)
     return ticket
 
 
@@ -175,6 +178,8 @@ def act(
         session, at=now, person=by, act=what, object_kind="ticket", object_id=ticket.id,
         why=why, before=before_state, after=after_state, to=to.id if to else None, **facts,
     )  # fmt: skip
+    if to is not None and to.id != by.volunteer_id:
+        notices.call(session, ticket, now)
     if what in OVERTAKES:
         drop_news(session, ticket, now)
     owed: list[int] = []
@@ -284,6 +289,7 @@ def owe_ring_back(
         )  # fmt: skip
     if short_calls >= URGENT_SHORT_CALLS and not ticket.urgent:
         ticket.urgent = True
+        notices.owe(session, settings, Why.URGENT, now)
         ledger.write(
             session,
             at=now,

@@ -13,13 +13,14 @@ from asr.recognizer import Recognizer
 from hotline import logs
 from hotline.runtime import Runtime
 from ivr import settling
-from ivr.carrier import CarrierError, PerhapsPlacedError
+from ivr.carrier import CarrierError
 from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import Call, CallStatus
-from tickets import handover, promises, return_calls
-from tickets.models import Duty, Fetch, Promise, PromiseState, Recording, ReturnTry
-from tickets.returns import Outcome
-from worker import listening
+from tickets import handover, notices, promises, return_calls, volunteer_calls
+from tickets.models import Duty, Fetch, Promise, PromiseState, Recording
+from worker import leases, listening
+from worker.notifying import send
+from worker.ringing import LOOK_AGAIN, Ringing
 
 log = logs.logger(__name__)
 
@@ -28,7 +29,7 @@ FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=30)
 FETCH_GIVES_UP_AFTER = timedelta(days=1)
 DELETE_TRIES = 8
-LOOK_AGAIN = timedelta(minutes=2)  # at a call whose end nobody reported
+NOTICE_TRIES = 8  # the last about half an hour after the first
 LONGEST_CALL = timedelta(hours=2)
 
 
@@ -73,16 +74,9 @@ class Hands:
         self,
         promise_id: int,
         token: str | None,
-        change: Callable[[Session, Promise, datetime], object],
+        change: leases.Change,
     ) -> bool:
-        """Write the result if the lease is still ours; a hand that came back too late writes nothing."""
-        with self.runtime.db.writing() as session:
-            promise = promises.still_mine(session, promise_id, token)
-            if promise is None:
-                log.warning("the lease was lost; the result is left to whoever holds it now")
-                return False
-            change(session, promise, self.runtime.clock())
-            return True
+        return leases.write(self.runtime, promise_id, token, change)
 
     def fetch(self, promise_id: int, token: str | None) -> None:
         """Bring a recording home, and owe its transcription and its deletion at the carrier."""
@@ -200,90 +194,43 @@ class Hands:
         self._write(promise_id, token, close)
 
     def return_call(self, promise_id: int, token: str | None) -> None:
-        """Ring the resident with news, in their hours, never twice for one promise.
+        """Ring a resident with all the news there is for them, in their hours."""
+        settings = self.runtime.settings
+        Ringing(self.runtime, promise_id, token).ring(
+            lambda session, promise, line, now: return_calls.begin(
+                session, settings, promise, line, now
+            )
+        )
 
-        A try whose end is unknown is looked up first: the phone may have rung although the
-        carrier's answer to us was lost.
-        """
-        if self._look_at_last_try(promise_id, token):
-            return
-        attempt_token, phone = self._begin_try(promise_id, token)
-        if attempt_token is None:
-            return
-        sid: str | None = None
-        try:
-            sid = self.runtime.carrier.place_call(phone, attempt_token)
-        except PerhapsPlacedError as error:
-            log.warning("nobody knows whether the call was placed", why=str(error))
-        except CarrierError as error:
-            log.warning("call not placed", why=str(error))
-            self._finish(attempt_token, Outcome.FAULT)
-            return
+    def tell_volunteer(self, promise_id: int, token: str | None) -> None:
+        """Ring whoever is on duty, or is to take a request, in their duty hours."""
+        settings = self.runtime.settings
+        Ringing(self.runtime, promise_id, token).ring(
+            lambda session, promise, line, now: volunteer_calls.begin(
+                session, settings, promise, line, now
+            )
+        )
 
-        def placed(session: Session, promise: Promise, now: datetime) -> None:
-            attempt = session.query(ReturnTry).filter_by(token=attempt_token).one()
-            attempt.carrier_sid = attempt.carrier_sid or sid
-            promises.put_off(promise, now + LOOK_AGAIN)
-
-        self._write(promise_id, token, placed)
-
-    def _look_at_last_try(self, promise_id: int, token: str | None) -> bool:
-        """Whether an earlier try still stands in the way of a new one."""
+    def notice(self, promise_id: int, token: str | None) -> None:
+        """Send the volunteers' groups a word."""
         runtime = self.runtime
         with runtime.db.reading() as session:
-            attempt = return_calls.unanswered(session.get_one(Promise, promise_id))
-            if attempt is None:
-                return False
-            sid, phone, placed_at, attempt_token = (
-                attempt.carrier_sid,
-                attempt.phone,
-                attempt.placed_at,
-                attempt.token,
-            )
-        if sid:
-            known = runtime.carrier.look_up(sid)
-        else:
-            placed = runtime.carrier.calls_to(phone, placed_at - timedelta(seconds=5))
-            known = placed[0] if placed else None
-        if known is None:
-            self._finish(attempt_token, Outcome.FAULT)
-        elif (
-            known.status is CallStatus.UNDER_WAY
-            and runtime.clock() - placed_at < return_calls.UNDER_WAY
-        ):
-            self._write(promise_id, token, lambda _, p, at: promises.put_off(p, at + LOOK_AGAIN))
-        else:
-            status = CallStatus.COMPLETED if known.status is CallStatus.UNDER_WAY else known.status
-            with runtime.db.writing() as session:
-                attempt = session.query(ReturnTry).filter_by(token=attempt_token).one()
-                settling.finish(session, runtime.settings, attempt, status, runtime.clock())
-        return True
+            promise = session.get_one(Promise, promise_id)
+            why = notices.Why(promise.notice or "")
+            counted = {each.id for each in notices.together(session, promise, runtime.clock())}
+        sent = send(runtime.settings, notices.text(why, len(counted)))
 
-    def _begin_try(self, promise_id: int, token: str | None) -> tuple[str | None, str]:
-        """Write a try down if the resident may be rung now; else put the promise off."""
-        settings = self.runtime.settings
-        begun: list[tuple[str, str]] = []
+        def told(session: Session, promise: Promise, now: datetime) -> None:
+            if sent:
+                for each in notices.together(session, promise, now):
+                    if each.id in counted:
+                        promises.settle(each, PromiseState.KEPT, "群里说了", now)
+            elif promise.attempts >= NOTICE_TRIES:
+                promises.settle(promise, PromiseState.OWED, notices.GIVEN_UP, now)
+            else:
+                promises.put_off(promise, now + waiting(promise.attempts + 4))
 
-        def begin(session: Session, promise: Promise, now: datetime) -> None:
-            phone = promise.ticket.phone if promise.ticket else None
-            if phone is None:
-                promises.settle(promise, PromiseState.OWED, "没有号码，请上门告诉一声", now)
-                return
-            earliest = return_calls.not_before(session, settings, phone, now)
-            if earliest > now:
-                promises.put_off(promise, earliest)
-                return
-            begun.append((return_calls.begin_try(session, promise, phone, now).token, phone))
-
-        self._write(promise_id, token, begin)
-        return begun[0] if begun else (None, "")
-
-    def _finish(self, attempt_token: str, outcome: Outcome) -> None:
-        with self.runtime.db.writing() as session:
-            attempt = session.query(ReturnTry).filter_by(token=attempt_token).one()
-            return_calls.finish_try(
-                session, self.runtime.settings, attempt, outcome, self.runtime.clock()
-            )
+        self._write(promise_id, token, told)
 
     def hand_over(self, promise_id: int, token: str | None) -> None:
         """A shift is over: what is open goes to the next."""
@@ -298,6 +245,8 @@ DUTIES: Mapping[Duty, Callable[[Hands, int, str | None], None]] = {
     Duty.DELETE: Hands.delete,
     Duty.SETTLE_CALL: Hands.settle_call,
     Duty.RETURN_CALL: Hands.return_call,
+    Duty.TELL_VOLUNTEER: Hands.tell_volunteer,
+    Duty.NOTICE: Hands.notice,
     Duty.HAND_OVER: Hands.hand_over,
 }
 

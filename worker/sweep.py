@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from rq import Queue
 
 from hotline import logs
-from tickets import handover, limits, promises
+from tickets import dialling, handover, limits, promises, volunteer_calls
 from tickets import watch as roster_watch
 from worker.jobs import Hands
 from worker.queue import JOB, JOB_SECONDS, RESULT_SECONDS, connect, open_queue
@@ -21,6 +21,7 @@ def sweep(hands: Hands, queue: Queue | None) -> int:
     """One look: hand what is due to the queue, or, without one, keep it here. Returns how many."""
     runtime = hands.runtime
     look_at_the_roster(hands)
+    _begin_duty(hands)
     with runtime.db.reading() as session:
         due = promises.due(session, runtime.clock())
     if queue is not None:
@@ -36,6 +37,17 @@ def sweep(hands: Hands, queue: Queue | None) -> int:
     return sum(hands.keep(promise_id) for promise_id in due)
 
 
+def _begin_duty(hands: Hands) -> None:
+    """Owe whoever has begun duty a ring. Looked at first, so that a quiet sweep writes nothing."""
+    runtime = hands.runtime
+    with runtime.db.reading() as session:
+        if not volunteer_calls.owes_start_of_duty(session, runtime.clock()):
+            return
+    with runtime.db.writing() as session:
+        dialling.take_the_dial(session)
+        volunteer_calls.owe_start_of_duty(session, runtime.clock())
+
+
 def look_at_the_roster(hands: Hands) -> None:
     """Owe the hand-over of the shifts that have ended, and announce what is wrong with the next.
 
@@ -48,6 +60,7 @@ def look_at_the_roster(hands: Hands) -> None:
             if not ended and not roster_watch.due(session, runtime.settings, now):
                 return
         with runtime.db.writing() as session:
+            dialling.take_the_dial(session)  # of two sweeps one waits, and finds it owed
             handover.owe(session, now)
             roster_watch.announce(session, runtime.settings, now)
     except Exception:

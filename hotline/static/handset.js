@@ -55,12 +55,16 @@ async function speak(me, verb) {
   await (verb.tagName === "Say" ? say(me, verb.textContent) : play(me, verb.textContent.trim()));
   alive(me);
 }
-async function gather(me, verb) { // "" is silence
-  let key = "";
+async function gather(me, verb) { // "" is silence; a PIN is several keys
+  const most = attr(verb, "numDigits", 1), secs = attr(verb, "timeout", 5);
+  let key = "", before;
   state(words.listen);
-  onKey = (pressed) => { key = pressed; me.wake(); };
+  onKey = (pressed) => { if (key.length < most) key += pressed; me.wake(); };
   for (const word of verb.children) if (!key) await speak(me, word);
-  if (!key) await wait(me, hurry * attr(verb, "timeout", 5)); // people are not hurried
+  do {
+    before = key;
+    if (key.length < most) await wait(me, key ? secs : hurry * secs); // people are not hurried
+  } while (key !== before && key.length < most);
   onKey = null;
   alive(me);
   return key;

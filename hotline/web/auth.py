@@ -103,7 +103,9 @@ def draw_pin() -> str:
     return pin
 
 
-def knock(db: Database, clock: Clock, volunteer_id: int | None, pin: str) -> Knock:
+def knock(
+    db: Database, clock: Clock, volunteer_id: int | None, pin: str, *, origin: str = "desk"
+) -> Knock:
     """One try. It is counted before the PIN is looked at, so that many at once gain nothing.
 
     An unknown name costs the same time as a known one.
@@ -131,10 +133,10 @@ def knock(db: Database, clock: Clock, volunteer_id: int | None, pin: str) -> Kno
         person = _active(session, volunteer_id, lock=True)
         if right and person:
             person.wrong_pins, person.locked_until = 0, None
-            _note(session, person, "sign_in", now)
+            _note(session, person, "sign_in", now, origin)
             return Knock(Answer.WELCOME, _visitor(person))
         if person:
-            _note(session, person, "wrong_pin" if tries_left > 0 else "locked_out", now)
+            _note(session, person, "wrong_pin" if tries_left > 0 else "locked_out", now, origin)
             if tries_left <= 0:
                 return Knock(Answer.LOCKED, minutes=_minutes(LOCKED_FOR))
             return Knock(Answer.WRONG, tries_left=tries_left)
@@ -269,9 +271,11 @@ def _visitor(person: Volunteer) -> Visitor:
     return Visitor(person.id, person.name, person.role, seal)
 
 
-def _note(session: Session, person: Volunteer, act: str, now: datetime) -> None:
+def _note(
+    session: Session, person: Volunteer, act: str, now: datetime, origin: str = "desk"
+) -> None:
     ledger.write(
-        session, at=now, person=ledger.volunteer(person.id), act=act,
+        session, at=now, person=ledger.volunteer(person.id, origin), act=act,
         object_kind="volunteer", object_id=person.id,
     )  # fmt: skip
 

@@ -85,6 +85,7 @@ DID: Mapping[str, str] = {
     "void": "{who}说是打错的：{why}",
     "owe_return_call": "要回电话：{event}",
     "return_call": "回电话：{outcome}",
+    "rang_volunteer": "打电话给{to}：{outcome}",
     "rate": "{who}说办得{satisfaction}",
     "urgent": "急：{why}",
     "ring_back": "要给他回电话：{why}",

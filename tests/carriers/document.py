@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 MAX_DOCUMENT_BYTES = 64 * 1024
 MAX_SAY_CHARACTERS = 4096
+PIN_DIGITS = "12"  # the one number of several digits that is ever asked for (VOICE R6a)
 RECORD_REQUIRED = ("action", "maxLength", "timeout", "finishOnKey", "recordingStatusCallback")
 
 ATTRIBUTES: dict[str, frozenset[str]] = {
@@ -196,7 +197,9 @@ class _Reader:
         return Words(text)
 
     def _gather(self, element: ElementTree.Element) -> Gather:
-        self._exactly(element, {"method": "POST", "numDigits": "1", "finishOnKey": ""})
+        self._exactly(element, {"method": "POST", "finishOnKey": ""})
+        if element.get("numDigits") not in ("1", PIN_DIGITS):
+            self.faults.append(f"<Gather> numDigits is {element.get('numDigits')!r}")
         self._only_space(element.text, "Gather")
         asks: list[Words | Sound] = []
         for child in element:

@@ -114,6 +114,7 @@ def upgrade() -> None:
         sa.Column("pin_hash", sa.String(length=200), nullable=True),
         sa.Column("wrong_pins", sa.Integer(), nullable=False),
         sa.Column("locked_until", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("ring_me", sa.Boolean(), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("feed_token", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_volunteers")),
@@ -724,6 +725,8 @@ def upgrade() -> None:
                 "return_call",
                 "settle_call",
                 "hand_over",
+                "tell_volunteer",
+                "notice",
                 name="duty",
                 native_enum=False,
                 length=20,
@@ -749,6 +752,7 @@ def upgrade() -> None:
             ),
             nullable=True,
         ),
+        sa.Column("notice", sa.String(length=20), nullable=True),
         sa.Column(
             "state",
             sa.Enum(
@@ -840,16 +844,38 @@ def upgrade() -> None:
         sa.Column("carrier_sid", sa.String(length=200), nullable=True),
         sa.Column("outcome", sa.String(length=20), nullable=True),
         sa.Column("ended_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("volunteer_id", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["promise_id"], ["promises.id"], name=op.f("fk_return_tries_promise_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["volunteer_id"], ["volunteers.id"], name=op.f("fk_return_tries_volunteer_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_return_tries")),
         sa.UniqueConstraint("token", name=op.f("uq_return_tries_token")),
     )
     with op.batch_alter_table("return_tries", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_return_tries_phone"), ["phone"], unique=False)
+        batch_op.create_index(batch_op.f("ix_return_tries_placed_at"), ["placed_at"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_return_tries_promise_id"), ["promise_id"], unique=False
+        )
+
+    op.create_table(
+        "try_promises",
+        sa.Column("try_id", sa.Integer(), nullable=False),
+        sa.Column("promise_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["promise_id"], ["promises.id"], name=op.f("fk_try_promises_promise_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["try_id"], ["return_tries.id"], name=op.f("fk_try_promises_try_id")
+        ),
+        sa.PrimaryKeyConstraint("try_id", "promise_id", name=op.f("pk_try_promises")),
+    )
+    with op.batch_alter_table("try_promises", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_try_promises_promise_id"), ["promise_id"], unique=False
         )
 
     with op.batch_alter_table("tickets", schema=None) as batch_op:
@@ -877,8 +903,13 @@ def downgrade() -> None:
     with op.batch_alter_table("tickets", schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f("fk_tickets_call_id"), type_="foreignkey")
 
+    with op.batch_alter_table("try_promises", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_try_promises_promise_id"))
+
+    op.drop_table("try_promises")
     with op.batch_alter_table("return_tries", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_return_tries_promise_id"))
+        batch_op.drop_index(batch_op.f("ix_return_tries_placed_at"))
         batch_op.drop_index(batch_op.f("ix_return_tries_phone"))
 
     op.drop_table("return_tries")
