@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from hotline.clock import local
 from hotline.config import Settings
 from hotline.phone import Phone
-from ivr import prompts, voice
+from ivr import own_words, prompts
 from ivr.engine import FACT
 from tickets import volunteer_calls
 from tickets.lifecycle import OPEN
@@ -90,7 +90,8 @@ def _voice(settings: Settings, ticket: Ticket | None, now: datetime) -> Sequence
     said: list[Recording] = [r for r in ticket.recordings if not r.superseded] if ticket else []
     if not said:
         return [_word("D19")]
-    return [{"own": voice.address(settings, recording, now)} for recording in said]
+    heard_by = own_words.VOLUNTEER
+    return [{"own": own_words.address(settings, each, heard_by, now)} for each in said]
 
 
 def _number(ticket: Ticket | None) -> Word:

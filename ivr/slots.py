@@ -30,7 +30,7 @@ def fill(
     if said.sound:
         return [{"sound": said.sound}]
     if said.own_words:
-        return _own_words(session, settings, call_id)
+        return _own_words(session, settings, call_id, now)
     prompt, _, which = said.prompt.partition(":")
     if errand_words.speaks(prompt):
         return errand_words.fill(session, settings, prompt, memory, now)
@@ -71,7 +71,11 @@ def _about(session: Session, memory: Mapping[str, Any]) -> Ticket | None:
     return session.get(Ticket, ticket_id) if ticket_id else None
 
 
-def _own_words(session: Session, settings: Settings, call_id: int | None) -> Sequence[Word]:
+def _own_words(
+    session: Session, settings: Settings, call_id: int | None, now: datetime
+) -> Sequence[Word]:
     newest = select(Recording).where(Recording.call_id == call_id).order_by(Recording.id.desc())
     recording = session.scalar(newest.limit(1))
-    return [{"own": own_words.address(settings, recording)}] if recording else []
+    if recording is None:
+        return []
+    return [{"own": own_words.address(settings, recording, own_words.CALLER, now)}]

@@ -19,7 +19,7 @@ from hotline.config import Capability, Settings
 from hotline.db import Database
 from hotline.phone import read_caller
 from hotline.store import Store
-from ivr import calls, own_words, recordings, settling, sounds, turns, voice
+from ivr import calls, own_words, recordings, settling, sounds, turns
 from ivr.calls import Porter
 from ivr.carrier import read_status
 from ivr.engine import Effect, Find, Heard, Record, Way
@@ -231,29 +231,24 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
 
     @door.get("/own/<seal>/<name>.wav")
     def own(seal: str, name: str) -> Response:
-        """What a caller said, back to himself; `name` is for the carrier's books alone."""
+        """What was said, to the call that was told where; `name` is for the carrier's books alone.
+
+        That a volunteer hears it was written with his call.
+        """
+        now = house.clock()
         with house.db.writing() as session:
-            recording = own_words.find(session, settings, seal) or abort(404)
-            ledger.write(
-                session, at=house.clock(), person=ledger.CALLER, act="play_back",
-                object_kind="recording", object_id=recording.id, ticket=recording.ticket_id,
-            )  # fmt: skip
+            recording, listener = own_words.find(session, settings, seal, now)
+            if recording is None:
+                abort(404)
+            if listener == own_words.CALLER:
+                ledger.write(
+                    session, at=now, person=ledger.CALLER, act="play_back",
+                    object_kind="recording", object_id=recording.id, ticket=recording.ticket_id,
+                )  # fmt: skip
             session.expunge(recording)
         return played(recording)
 
     own.guard = "open: the address is a secret of one call, and is forgotten"  # type: ignore[attr-defined]
-
-    @door.get("/voice/<int:recording_id>.wav")
-    def voice_of(recording_id: int) -> Response:
-        """What a resident said, to the volunteer of a call; who hears it was written with the call."""
-        until, seal = _number("until", 0, digits=11), request.args.get("seal", "")
-        if not voice.is_good(settings, recording_id, until, seal, house.clock()):
-            abort(403)
-        with house.db.reading() as session:
-            recording = session.get(Recording, recording_id) or abort(404)
-        return played(recording)
-
-    voice_of.guard = "signed: the address itself, for a quarter of an hour"  # type: ignore[attr-defined]
 
     # These hold no word of any caller, and the carrier fetches them without signing.
     unsigned: tuple[Callable[..., Response], ...] = (broken, sound, prompt)

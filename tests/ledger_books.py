@@ -242,7 +242,7 @@ class DatabaseBooks:
             set_pin(session.scalars(select(Volunteer).where(Volunteer.phone == phone)).one(), pin)
 
     def words_of_sound(self, url: str) -> str:
-        return "（自己的话）" if "/ivr/" not in url or "/ivr/voice/" in url else ""
+        return "（自己的话）" if "/ivr/" not in url or "/ivr/own/" in url else ""
 
     def _settle_calls(self) -> None:
         with self.runtime.db.reading() as session:
