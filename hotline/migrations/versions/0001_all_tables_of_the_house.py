@@ -33,6 +33,28 @@ def upgrade() -> None:
         batch_op.create_index("ix_ledger_object", ["object_kind", "object_id"], unique=False)
 
     op.create_table(
+        "ledger_marks",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("cut", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_marks")),
+    )
+    op.create_table(
+        "receipts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("rule", sa.String(length=200), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_receipts")),
+    )
+    with op.batch_alter_table("receipts", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_receipts_at"), ["at"], unique=False)
+
+    op.create_table(
         "residents",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=40), nullable=False),
@@ -41,6 +63,15 @@ def upgrade() -> None:
         sa.Column("room", sa.String(length=10), nullable=False),
         sa.Column("test", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_residents")),
+    )
+    op.create_table(
+        "seals",
+        sa.Column("month", sa.String(length=7), nullable=False),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("month", name=op.f("pk_seals")),
     )
     op.create_table(
         "ticket_days",
@@ -203,6 +234,34 @@ def upgrade() -> None:
     with op.batch_alter_table("calls", schema=None) as batch_op:
         batch_op.create_index("ix_calls_phone_started", ["phone", "started_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_started_at"), ["started_at"], unique=False)
+
+    op.create_table(
+        "spot_checks",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("month", sa.String(length=7), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("why", sa.JSON(), nullable=False),
+        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("drawn_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "finding",
+            sa.Enum("passed", "returned", name="finding", native_enum=False, length=20),
+            nullable=True,
+        ),
+        sa.Column("found_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("found_by", sa.Integer(), nullable=True),
+        sa.Column("note", sa.String(length=400), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["found_by"], ["volunteers.id"], name=op.f("fk_spot_checks_found_by")
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["tickets.id"], name=op.f("fk_spot_checks_ticket_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_spot_checks")),
+        sa.UniqueConstraint("month", "ticket_id", name=op.f("uq_spot_checks_month_ticket_id")),
+    )
+    with op.batch_alter_table("spot_checks", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_spot_checks_ticket_id"), ["ticket_id"], unique=False)
 
     op.create_table(
         "recordings",
@@ -399,6 +458,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_recordings_call_id"))
 
     op.drop_table("recordings")
+    with op.batch_alter_table("spot_checks", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_spot_checks_ticket_id"))
+
+    op.drop_table("spot_checks")
     with op.batch_alter_table("calls", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_calls_started_at"))
         batch_op.drop_index("ix_calls_phone_started")
@@ -422,7 +485,13 @@ def downgrade() -> None:
     op.drop_table("resident_phones")
     op.drop_table("volunteers")
     op.drop_table("ticket_days")
+    op.drop_table("seals")
     op.drop_table("residents")
+    with op.batch_alter_table("receipts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_receipts_at"))
+
+    op.drop_table("receipts")
+    op.drop_table("ledger_marks")
     with op.batch_alter_table("ledger", schema=None) as batch_op:
         batch_op.drop_index("ix_ledger_object")
         batch_op.drop_index(batch_op.f("ix_ledger_at"))
