@@ -3,8 +3,20 @@
 import ivr.models
 import tickets.books
 import tickets.guard
+import tickets.matters
 import tickets.models
+import tickets.outings
+import tickets.reminders
+import tickets.rounds
 from hotline.db import Base
 
 metadata = Base.metadata
-rooms = (ivr.models, tickets.models, tickets.books)
+rooms = (
+    ivr.models,
+    tickets.books,
+    tickets.matters,
+    tickets.models,
+    tickets.outings,
+    tickets.reminders,
+    tickets.rounds,
+)

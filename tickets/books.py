@@ -5,14 +5,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Enum, ForeignKey, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from hotline.db import Base, UtcDateTime
-
-
-def _kept(kind: type[StrEnum]) -> Enum:
-    return Enum(kind, native_enum=False, length=20, values_callable=lambda k: [e.value for e in k])
+from hotline.db import Base, UtcDateTime, kept
 
 
 class LedgerMark(Base):
@@ -69,7 +65,7 @@ class SpotCheck(Base):
     why: Mapped[list[str]] = mapped_column(JSON)  # each a Suspicion
     seed: Mapped[int]
     drawn_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    finding: Mapped[Finding | None] = mapped_column(_kept(Finding), default=None)
+    finding: Mapped[Finding | None] = mapped_column(kept(Finding), default=None)
     found_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
     found_by: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
     note: Mapped[str] = mapped_column(String(400), default="")
