@@ -2,18 +2,20 @@
 
 import ivr.models
 import tickets.books
-import tickets.guard
+import tickets.figure_days
 import tickets.matters
 import tickets.models
 import tickets.outings
 import tickets.reminders
 import tickets.rounds
+import tickets.triggers  # made with the tables
 from hotline.db import Base
 
 metadata = Base.metadata
 rooms = (
     ivr.models,
     tickets.books,
+    tickets.figure_days,
     tickets.matters,
     tickets.models,
     tickets.outings,

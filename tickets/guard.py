@@ -1,13 +1,9 @@
 """The ledger's guard: the database itself refuses to change a line, or to lose a young one."""
 
-from typing import Any
-
-from sqlalchemy import Connection, Table, event
-
 ACCESS_LOG_DAYS = 180  # 网络安全法 art. 23(3): six months at least
 
 _REFUSED = "the ledger is append-only"
-_SQLITE = (
+SQLITE = (
     f"CREATE TRIGGER ledger_keeps BEFORE UPDATE ON ledger BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END",
     f"CREATE TRIGGER ledger_keeps_young BEFORE DELETE ON ledger"
     f" WHEN OLD.at > datetime('now', '-{ACCESS_LOG_DAYS} days')"
@@ -17,26 +13,11 @@ _SQLITE = (
     " WHEN NEW.sequence <= (SELECT max(sequence) FROM ledger)"
     f" BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END",
 )
-_POSTGRESQL = (
-    "CREATE OR REPLACE FUNCTION ledger_keeps() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+POSTGRESQL = (
+    "CREATE FUNCTION ledger_keeps() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
     f" IF TG_OP = 'DELETE' AND OLD.at <= now() - interval '{ACCESS_LOG_DAYS} days'"
     f" THEN RETURN OLD; END IF; RAISE EXCEPTION '{_REFUSED}'; END $$",
     "CREATE TRIGGER ledger_keeps BEFORE UPDATE OR DELETE ON ledger"
     " FOR EACH ROW EXECUTE FUNCTION ledger_keeps()",
     "CREATE TRIGGER ledger_keeps_all BEFORE TRUNCATE ON ledger EXECUTE FUNCTION ledger_keeps()",
 )
-TRIGGERS = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}
-
-
-@event.listens_for(Table, "after_create")
-def post(table: Table, connection: Connection, **_: Any) -> None:
-    """Whoever makes the ledger, a migration or a test, makes its guard with it."""
-    if table.name == "ledger":
-        for statement in TRIGGERS[connection.dialect.name]:
-            connection.exec_driver_sql(statement)
-
-
-@event.listens_for(Table, "after_drop")
-def relieve(table: Table, connection: Connection, **_: Any) -> None:
-    if table.name == "ledger" and connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("DROP FUNCTION IF EXISTS ledger_keeps()")
