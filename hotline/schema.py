@@ -2,6 +2,7 @@
 
 import ivr.models
 import tickets.books
+import tickets.checklist
 import tickets.figure_days
 import tickets.matters
 import tickets.models
@@ -16,6 +17,7 @@ rooms = (
     ivr.models,
     tickets.books,
     tickets.figure_days,
+    tickets.checklist,
     tickets.matters,
     tickets.models,
     tickets.outings,

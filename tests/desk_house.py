@@ -20,7 +20,7 @@ from hotline.app import create_app
 from hotline.runtime import Runtime, build
 from hotline.schema import metadata
 from hotline.web.auth import set_pin
-from tickets import ledger, service
+from tickets import ledger, matters, service
 from tickets.models import (
     Fetch,
     Kind,
@@ -153,6 +153,7 @@ def open_desk(folder: Any, clock: HandClock, **given: Any) -> DeskHouse:
     metadata.create_all(runtime.db.engine)
     people = {name: Volunteer(name=name, role=role) for name, role in PEOPLE.items()}
     with runtime.db.writing() as session:
+        matters.seed(session, clock.now())
         for person in people.values():
             person.pin_hash = _pin_hash()
         session.add_all(people.values())

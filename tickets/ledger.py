@@ -11,6 +11,7 @@ from sqlalchemy import Table, event, insert, select, text
 from sqlalchemy.orm import Session
 
 from hotline import clock
+from hotline.db import DONE_LAST
 from tickets.models import LedgerLine
 
 # Any fixed number: it names the ledger's pen among PostgreSQL's advisory locks. SQLite's
@@ -65,8 +66,11 @@ def write(
     }  # fmt: skip
     if session.in_nested_transaction():  # it may be rolled back alone
         _enter(session, [line])
+    elif PENDING in session.info:
+        session.info[PENDING].append(line)
     else:
-        session.info.setdefault(PENDING, []).append(line)
+        session.info[PENDING] = [line]
+        session.info.setdefault(DONE_LAST, []).append(enter_pending)
 
 
 def seal(line: Sequence[str | None]) -> str:

@@ -72,11 +72,16 @@ class NotPossibleError(Exception):
 
 
 class ChangedError(Exception):
-    """Somebody acted since the page was read: who (as the ledger names them) did what, when."""
+    """Somebody acted since the page was read: who (as the ledger names them) did what, when.
 
-    def __init__(self, state: State, did: Act, person: str, at: datetime) -> None:
+    `undone` says that they took this act back.
+    """
+
+    def __init__(
+        self, state: State, did: Act, person: str, at: datetime, *, undone: bool = False
+    ) -> None:
         super().__init__(f"{did} by {person} at {at:%Y-%m-%d %H:%M}; it is {state} now")
-        self.state, self.did, self.person, self.at = state, did, person, at
+        self.state, self.did, self.person, self.at, self.undone = state, did, person, at, undone
 
 
 class IncompleteError(ValueError):

@@ -48,5 +48,4 @@ class Deed(Base):
     was: Mapped[dict[str, Any]] = mapped_column(JSON)  # the ticket's columns before
     owed: Mapped[list[int]] = mapped_column(JSON, default_factory=list)  # promises it made
     dropped: Mapped[list[int]] = mapped_column(JSON, default_factory=list)  # and overtook
-    linked: Mapped[list[int]] = mapped_column(JSON, default_factory=list)  # outings merged along
     undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)

@@ -13,8 +13,18 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from flask import Blueprint, Flask, flash, redirect, render_template, request, session, url_for
-from flask.sessions import SecureCookieSessionInterface
+from flask import (
+    Blueprint,
+    Flask,
+    Request,
+    flash,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -24,7 +34,7 @@ from hotline.clock import Clock
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.runtime import Runtime
-from hotline.web.guard import open_to_all
+from hotline.web.guard import MACHINES, open_to_all
 from tickets import ledger
 from tickets.models import Role, Volunteer
 
@@ -217,6 +227,11 @@ class HouseSessions(SecureCookieSessionInterface):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if request.path.startswith(MACHINES):
+            return self.make_null_session(app)  # a carrier has no cookie, and gets none
+        return super().open_session(app, request)
+
     def get_cookie_secure(self, app: Flask) -> bool:
         return _is_secure(self._settings)
 
@@ -227,7 +242,7 @@ def secret_key(settings: Settings) -> str:
         return settings.secret_key
     file = settings.data_folder / "secret.key"
     if not file.exists():
-        settings.data_folder.mkdir(parents=True, exist_ok=True)
+        settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mine = file.with_name(f"secret.key.{secrets.token_hex(8)}")
         with os.fdopen(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
             out.write(secrets.token_hex(32))
