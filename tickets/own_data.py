@@ -25,7 +25,7 @@ from tickets.models import (
     Transcript,
     Volunteer,
 )
-from tickets.retention import CALLS, own_numbers
+from tickets.retention import CALLS, own_numbers, requests_of
 from tickets.sheets import EVENTS, KINDS, OUTCOMES, STATES
 
 
@@ -34,7 +34,7 @@ def write(session: Session, store: Store, resident: Resident, path: Path) -> int
 
     The door has written the access before. Calls are given where the number is theirs alone.
     """
-    tickets = list(session.scalars(select(Ticket).where(Ticket.resident_id == resident.id)))
+    tickets = requests_of(session, resident)
     ids = [ticket.id for ticket in tickets]
     recordings = session.execute(
         select(Recording, Transcript)

@@ -28,7 +28,16 @@ from tickets.books import LedgerMark, Receipt
 from tickets.guard import ACCESS_LOG_DAYS
 from tickets.ledger import LEDGER, SYSTEM, Person
 from tickets.lifecycle import OPEN
-from tickets.models import Fetch, Promise, Recording, Resident, ReturnTry, Ticket, Transcript
+from tickets.models import (
+    Fetch,
+    Promise,
+    Recording,
+    Resident,
+    ResidentPhone,
+    ReturnTry,
+    Ticket,
+    Transcript,
+)
 from tickets.outings import Journey, JourneyTicket
 from tickets.rounds import TicketRound
 
@@ -178,7 +187,7 @@ def hold(session: Session, ticket: Ticket, why: str, by: Person, now: datetime) 
 
 def of_resident(session: Session, resident: Resident) -> tuple[Sequence[int], Sequence[int]]:
     """The requests of one resident, and the recordings in them; raises HeldError."""
-    tickets = session.scalars(select(Ticket).where(Ticket.resident_id == resident.id)).all()
+    tickets = requests_of(session, resident)
     for ticket in tickets:
         if ticket.hold or ticket.state in OPEN:
             raise HeldError(ticket.number)
@@ -209,14 +218,21 @@ def erase(session: Session, resident: Resident, by: Person, now: datetime, why: 
     session.delete(resident)
 
 
+def requests_of(session: Session, resident: Resident) -> Sequence[Ticket]:
+    """Their requests, also those from before anybody knew whose the number was."""
+    unknown = Ticket.resident_id.is_(None) & Ticket.phone.in_(own_numbers(session, resident))
+    return session.scalars(
+        select(Ticket).where(or_(Ticket.resident_id == resident.id, unknown)).order_by(Ticket.id)
+    ).all()
+
+
 def own_numbers(session: Session, resident: Resident) -> list[str]:
     """The numbers that no other resident has."""
     mine = {number.phone for number in resident.phones}
-    numbers = type(resident.phones[0]) if resident.phones else None
-    if numbers is None:
-        return []
     shared = session.scalars(
-        select(numbers.phone).where(numbers.phone.in_(mine), numbers.resident_id != resident.id)
+        select(ResidentPhone.phone).where(
+            ResidentPhone.phone.in_(mine), ResidentPhone.resident_id != resident.id
+        )
     )
     return sorted(mine - set(shared))
 
