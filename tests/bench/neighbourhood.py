@@ -64,7 +64,7 @@ def _measure(url: str, name: str) -> Iterator[tuple[str, str]]:
         yield f"{name}: figures of a year (wanted: 50 ms)", _times(lambda: counting.report(session, YEAR, NOW))  # fmt: skip
         yield f"{name}: a month by scan, without the roll-up", _times(lambda: counting.scan(session, MONTH.start, MONTH.end, NOW), 3)  # fmt: skip
         for who, role in (("a volunteer", Role.VOLUNTEER), ("the committee", Role.COMMITTEE)):
-            me = board.standing(session, Visitor(3, "x", role), NOW)
+            me = board.standing(session, Visitor(3, "x", role, ""), NOW)
             lists: dict[str, Callable[[], Any]] = {
                 "what is open": lambda: board.to_do(session, settings, me, NOW),  # noqa: B023
                 "what was finished": lambda: board.finished(session, settings, me, NOW),  # noqa: B023
