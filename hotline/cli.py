@@ -8,6 +8,7 @@ from hotline import config, logs
 from hotline.commands.audit import audit
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
 from hotline.commands.export import export
+from hotline.commands.figures import figures
 from hotline.commands.people import people
 from hotline.commands.retention import retention
 from hotline.commands.roster import roster
@@ -149,7 +150,7 @@ def fallback() -> None:
     click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
 
 
-for group in (audit, db, export, people, retention, roster):
+for group in (audit, db, export, figures, people, retention, roster):
     main.add_command(group)
 
 

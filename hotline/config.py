@@ -256,6 +256,10 @@ class Settings(BaseSettings):
         return self.recordings_url or f"file://{self.data_folder.absolute() / 'recordings'}"
 
     @property
+    def seals(self) -> str:
+        return f"file://{self.data_folder.absolute() / 'seals'}"
+
+    @property
     def redis_socket(self) -> Path:
         return self.data_folder.absolute() / "redis.sock"
 

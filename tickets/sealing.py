@@ -6,10 +6,8 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO
 
 from sqlalchemy import select
@@ -45,40 +43,38 @@ class BrokenBundleError(Exception):
     """A bundle is not what was sealed; the text names the part."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """A sealed month in the store."""
-
-    month: str
-    key: str
-    sha256: str
-    new: bool
+def sealed(session: Session, month: Period) -> Seal | None:
+    """The month's seal, if it has one: then that is the bundle, whatever has changed since."""
+    return session.get(Seal, f"{month.first:%Y-%m}")
 
 
-def seal(session: Session, store: Store, month: Period, by: Person, now: datetime) -> Bundle:
-    """Seal a month that is over; one that was sealed stays as it was.
+def prepare(session: Session, month: Period, folder: Path, now: datetime) -> Path:
+    """Write the bundle of a month that is over; raises NotOverError, NotWholeError.
 
-    Raises NotOverError, NotWholeError.
+    It takes its time: in a session that reads, so that nobody waits for the pen.
     """
-    name = f"{month.first:%Y-%m}"
-    if (sealed := session.get(Seal, name)) is not None:
-        return Bundle(name, sealed.key, sealed.sha256, new=False)
     if now < month.end:
-        raise NotOverError(name)
+        raise NotOverError(f"{month.first:%Y-%m}")
     if fault := audit.verify(session).fault:
         raise NotWholeError(fault)
-    with TemporaryDirectory() as folder:
-        path = build(session, month, Path(folder))
-        stored = store.put(_blocks(path), ".zip")
-    session.add(
-        Seal(month=name, at=now, key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
-    )
+    return build(session, month, folder)
+
+
+def keep(session: Session, store: Store, month: Period, path: Path, by: Person, now: datetime) -> Seal:  # fmt: skip
+    """Store the bundle and seal the month; whoever was quicker has sealed it."""
+    if (before := sealed(session, month)) is not None:
+        return before
+    stored = store.put(_blocks(path), ".zip")
+    seal = Seal(
+        month=f"{month.first:%Y-%m}", at=now, key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes
+    )  # fmt: skip
+    session.add(seal)
     audit.head(session, now)
     ledger.write(
         session, at=now, person=by, act="seal", object_kind="month", object_id=None,
-        month=name, sha256=stored.sha256,
+        month=seal.month, sha256=seal.sha256,
     )  # fmt: skip
-    return Bundle(name, stored.key, stored.sha256, new=True)
+    return seal
 
 
 def build(session: Session, month: Period, folder: Path) -> Path:

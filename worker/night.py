@@ -18,7 +18,7 @@ from tickets import audit, counting, promises, retention
 from tickets.models import Duty, Promise, PromiseState
 
 AT = time(2, 30)  # nobody rings, and nobody is on duty
-DAYS = 20  # counted in one transaction
+DAYS = 5  # counted in one transaction: whoever rings at night waits no longer than that
 
 
 def owe(session: Session, now: datetime) -> int | None:

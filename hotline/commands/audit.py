@@ -1,7 +1,9 @@
 """`hotline audit`: whether the ledger is whole, sealed months, spot checks."""
 
+import shutil
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 from sqlalchemy.exc import DatabaseError
@@ -62,26 +64,31 @@ def audit_seal(month: datetime, out: Path | None) -> None:
     from tickets import ledger, sealing
     from tickets.counting import Period
 
-    settings, period = Settings.read(), Period.month(month.year, month.month)
+    settings, period, now = Settings.read(), Period.month(month.year, month.month), clock.now()
     path = out or Path(f"{month:%Y-%m}.zip")
-    store = Store(settings.recordings)
-    with opened(settings) as database:
+    store = Store(settings.seals)
+    with opened(settings) as database, TemporaryDirectory() as folder:
         ready_tables(database)
         try:
-            with database.writing() as session:
-                bundle = sealing.seal(session, store, period, ledger.SYSTEM, clock.now())
-                ledger.write(
-                    session, at=clock.now(), person=ledger.SYSTEM, act="give_bundle",
-                    object_kind="month", object_id=None, month=bundle.month,
-                )  # fmt: skip
+            with database.reading() as session:
+                before = sealing.sealed(session, period)
+                made = None if before else sealing.prepare(session, period, Path(folder), now)
         except sealing.NotOverError as error:
             raise click.ClickException(f"{month:%Y-%m} 还没有过完，过完了才能封存。") from error
         except sealing.NotWholeError as error:
             raise click.ClickException(f"台账不对，不封存。{error.fault.sentence}") from error
-    with store.open(bundle.key) as kept, path.open("wb") as file:
-        file.writelines(iter(lambda: kept.read(1 << 16), b""))
-    click.echo(f"{'封存好了' if bundle.new else '以前封存过，还是原来那一份'}：{path}")
-    click.echo(f"SHA-256 {bundle.sha256}")
+        with database.writing() as session:
+            if made:
+                before = sealing.keep(session, store, period, made, ledger.SYSTEM, now)
+            ledger.write(
+                session, at=now, person=ledger.SYSTEM, act="give_bundle",
+                object_kind="month", object_id=None, month=f"{month:%Y-%m}",
+            )  # fmt: skip
+    assert before is not None  # noqa: S101  it was there, or has just been made
+    with store.open(before.key) as kept, path.open("wb") as file:
+        shutil.copyfileobj(kept, file)
+    click.echo(f"{'封存好了' if made else '以前封存过，还是原来那一份'}：{path}")
+    click.echo(f"SHA-256 {before.sha256}")
 
 
 @audit.command("draw")
