@@ -18,7 +18,7 @@ from hotline.db import Database
 from hotline.schema import metadata
 from hotline.web import board
 from hotline.web.auth import Visitor
-from tickets import audit, counting, export, sheets, triggers
+from tickets import audit, counting, export, listings, triggers
 from tickets.counting import Period
 from tickets.figure_days import StaleDay
 from tickets.ledger import seal
@@ -93,7 +93,7 @@ def exported(url: str, sheet: str, kind: str) -> None:
     db = Database(url)
     whole = (NOW - timedelta(days=2 * DAYS), NOW + timedelta(days=DAYS))
     one_day = (NOW - timedelta(days=1), NOW)
-    chosen, write = sheets.BY_KEY[sheet], export.write_csv if kind == "csv" else export.write_xlsx
+    chosen, write = listings.BY_KEY[sheet], export.write_csv if kind == "csv" else export.write_xlsx
     with db.reading() as session, TemporaryDirectory() as folder:
         path = Path(folder) / f"sheet.{kind}"
         for span in (one_day, whole):
