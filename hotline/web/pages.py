@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from hotline import logs
 from hotline.phone import Phone
 from hotline.runtime import Runtime
-from hotline.web import auth, desk, guard, handset, twin, words
+from hotline.web import auth, desk, feed, guard, handset, twin, words
 
 log = logs.logger(__name__)
 
@@ -28,6 +28,7 @@ def install(app: Flask, runtime: Runtime) -> None:
     csrf = CSRFProtect(app)
     auth.install(app, runtime)
     app.register_blueprint(desk.make_blueprint(runtime))
+    app.register_blueprint(feed.make_blueprint(runtime))
     if settings.demo:
         telephones = twin.Exchange(settings, runtime.clock)
         app.register_blueprint(handset.make_blueprint(runtime, app, telephones))
