@@ -215,7 +215,17 @@ def erase(session: Session, resident: Resident, by: Person, now: datetime, why: 
         session, at=now, person=by, act="erase", object_kind="resident", object_id=resident.id, why=why
     )  # fmt: skip
     _receipt(session, "person", rule, 1, now, by)
+    _delete(session, resident)
+
+
+def _delete(session: Session, resident: Resident) -> None:
+    """And whoever was found to be the same person."""
+    for duplicate in session.scalars(
+        select(Resident).where(Resident.merged_into_id == resident.id)
+    ):
+        _delete(session, duplicate)
     session.delete(resident)
+    session.flush()
 
 
 def requests_of(session: Session, resident: Resident) -> Sequence[Ticket]:
