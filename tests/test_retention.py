@@ -21,7 +21,7 @@ from hotline.clock import SHANGHAI
 from hotline.runtime import build
 from hotline.store import Store
 from ivr.models import Call, Turn
-from tickets import audit, counting, ledger, own_data, retention
+from tickets import audit, counting, erasure, ledger, own_data, retention
 from tickets.books import Receipt
 from tickets.counting import Period
 from tickets.dossier import Consent, ConsentBy, ConsentTo, ResidentNote
@@ -321,12 +321,12 @@ def test_a_resident_is_forgotten_and_the_figures_stay(archive: Archive, li: int)
     house, before = archive.errands, archive.sums()
     now = house.clock.now()
     with house.db.reading() as session:
-        _, recordings = retention.of_resident(session, session.get_one(Resident, li))
+        _, recordings = erasure.of_resident(session, session.get_one(Resident, li))
         keys = retention.sounds_of(session, recordings)
     for key in keys:
         archive.store.delete(key)
     with house.db.writing() as session:
-        retention.erase(
+        erasure.erase(
             session, session.get_one(Resident, li), ledger.volunteer(3), now, "本人来说的"
         )
     assert archive.sums() == before
@@ -343,8 +343,8 @@ def test_a_resident_is_forgotten_and_the_figures_stay(archive: Archive, li: int)
 
 def test_what_is_not_done_is_not_erased(archive: Archive, li: int) -> None:
     archive.request(resident=li, done=False)
-    with archive.errands.db.reading() as session, pytest.raises(retention.HeldError):
-        retention.of_resident(session, session.get_one(Resident, li))
+    with archive.errands.db.reading() as session, pytest.raises(erasure.HeldError):
+        erasure.of_resident(session, session.get_one(Resident, li))
 
 
 @pytest.mark.parametrize(

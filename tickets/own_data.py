@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from hotline.clock import local
 from hotline.store import Store
 from tickets.dossier import Consent, ConsentBy, ConsentTo, ResidentNote
+from tickets.erasure import own_numbers, requests_of
 from tickets.listings import EVENTS, KINDS, OUTCOMES, STATES
 from tickets.models import (
     Fetch,
@@ -28,7 +29,7 @@ from tickets.models import (
     Transcript,
     Volunteer,
 )
-from tickets.retention import CALLS, own_numbers, requests_of
+from tickets.retention import CALLS
 
 CONSENTS = {
     ConsentTo.RECORDS: "登记资料", ConsentTo.RECORDING: "录音", ConsentTo.PROXY: "代办",
