@@ -30,6 +30,7 @@ class CarrierKind(StrEnum):
     SIGNALWIRE = "signalwire"
     TELNYX = "telnyx"
     GENERIC = "generic"
+    EXCHANGE = "exchange"  # the house's own
 
 
 class Capability(StrEnum):
@@ -50,6 +51,7 @@ CAPABILITIES: Mapping[CarrierKind, frozenset[Capability]] = {
     CarrierKind.TELNYX: _TWILIO_LIKE,
     CarrierKind.SOMLENG: frozenset(),
     CarrierKind.GENERIC: frozenset(),
+    CarrierKind.EXCHANGE: _TWILIO_LIKE - {Capability.MACHINE_DETECTION},
 }
 
 
@@ -85,11 +87,11 @@ class Settings(BaseSettings):
     country: str = Field("CN", pattern="^[A-Z]{2}$", description="Country of numbers shown without one")
 
     # the carrier
-    public_url: str = Field("", description="Address under which the carrier reaches us, such as https://line.example.org")
-    carrier: CarrierKind = Field(CarrierKind.TWILIO, description="twilio, somleng, signalwire, telnyx or generic")
-    carrier_api_url: str = Field("", description="Base address of the carrier's REST interface; empty: Twilio's own")
-    carrier_account: str = Field("", description="Account identifier at the carrier")
-    carrier_token: str = Field("", description="Account token at the carrier", json_schema_extra={"secret": True})
+    public_url: str = Field("", description="Address under which the carrier reaches us, such as https://line.example.org; our exchange needs none")
+    carrier: CarrierKind = Field(CarrierKind.TWILIO, description="exchange (our own), twilio, somleng, signalwire, telnyx or generic")
+    carrier_api_url: str = Field("", description="Base address of the carrier's REST interface; empty: Twilio's own, or our exchange's")
+    carrier_account: str = Field("", description="Account identifier at the carrier; our exchange makes its own")
+    carrier_token: str = Field("", description="Account token at the carrier; our exchange makes its own", json_schema_extra={"secret": True})
     carrier_timeout_seconds: float = Field(10, gt=0, le=60, description="How long one request to the carrier may take")
     signing_secrets: Names = Field((), description="Secrets the carrier signs with, newest first; empty: the account token", json_schema_extra={"secret": True})
     signature_header: str = Field("X-Twilio-Signature", description="Header that carries the signature")
@@ -99,6 +101,24 @@ class Settings(BaseSettings):
     capabilities_remove: Names = Field((), description="Capabilities this carrier lacks")
     trunk_channels: int = Field(2, ge=1, description="Calls the trunk can carry at once; return calls leave one free")
     calls_a_minute: int = Field(6, ge=1, description="Return calls placed in a minute at most")
+
+    # the house's own exchange, where the carrier is exchange
+    exchange_engine: str = Field("python", description="python for one box on a quiet net, asterisk for any trunk by a running Asterisk of 18 or newer")
+    exchange_listen: str = Field("127.0.0.1:5060", description="Address and port of SIP: this machine's own on the side of the box")
+    exchange_trunk: str = Field("", description="Address, and port where it is not 5060, of the box, PBX or carrier that calls come from and go to")
+    exchange_peers: Names = Field((), description="Further addresses or networks that may ring us")
+    exchange_username: str = Field("", description="Name to register with at the trunk; empty: it knows us by address")
+    exchange_password: str = Field("", description="Password to register with at the trunk", json_schema_extra={"secret": True})
+    exchange_rtp_ports: str = Field("40000-40400", description="UDP ports of the sound, two for each call")
+    exchange_rest: str = Field("127.0.0.1:5080", description="Where the exchange takes the house's orders; on this machine only")
+    exchange_numbers: Names = Field((), description="Patterns (regular expressions, +86…) of numbers that may be rung; empty: mobiles, and landlines of our area")
+    exchange_outside_prefix: str = Field("", description="Digits before every number that is dialled, such as 9 behind an office's PBX")
+    exchange_calls: int = Field(30, description="Calls at once at most, both ways")
+    exchange_calls_a_day: int = Field(300, ge=1, description="Calls out on one day at most")
+    exchange_ari_url: str = Field("http://127.0.0.1:8088", description="Where Asterisk's REST interface is, on this machine")
+    exchange_ari_password: str = Field("", description="Password of the user hotline there; empty: made once and written by `hotline exchange asterisk-config`", json_schema_extra={"secret": True})
+    exchange_ari_endpoint: str = Field("PJSIP/{number}@trunk", description="How Asterisk is to dial a number")
+    exchange_sounds_folder: Path = Field(Path("/var/lib/asterisk/sounds/hotline"), description="Folder below Asterisk's own sounds that both programs can use")
 
     # what callers hear
     speech_language: str = Field("zh-CN", description="Language of spoken prompts")
@@ -154,7 +174,8 @@ class Settings(BaseSettings):
 
     @field_validator(
         "signing_secrets", "media_hosts", "capabilities_add", "capabilities_remove",
-        "shift_hours", "shift_hours_rest", "return_hours", "return_hours_rest", mode="before",
+        "shift_hours", "shift_hours_rest", "return_hours", "return_hours_rest", "exchange_peers",
+        "exchange_numbers", mode="before",
     )  # fmt: skip
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -241,6 +262,11 @@ class Settings(BaseSettings):
 
     def need_carrier(self) -> None:
         """Raise WrongSettingsError naming everything a line needs that is not set."""
+        if wrong := self.lacking():
+            raise WrongSettingsError("\n".join(wrong))
+
+    def lacking(self) -> list[str]:
+        """A line for everything a line needs that is not set."""
         needed = (
             "public_url",
             "line_number",
@@ -253,8 +279,7 @@ class Settings(BaseSettings):
             wrong.append(
                 f"{environment_name('carrier_api_url')}: missing, for a carrier other than twilio"
             )
-        if wrong:
-            raise WrongSettingsError("\n".join(wrong))
+        return wrong
 
     @property
     def database(self) -> str:

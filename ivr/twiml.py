@@ -112,14 +112,21 @@ class Scribe:
     def apology(self, *, standalone: bool = False) -> str:
         """The line is broken. Stand-alone, it needs no file of ours, so that it can lie anywhere."""
         response = VoiceResponse()
-        slots = {"committee_phone": self._committee_phone()}
-        if standalone:
-            said = Spoken(say=prompts.text("I50", slots))
-        else:
-            said = self._spoken({"prompt": "I50", "slots": slots})
+        said = (
+            Spoken(say=self.sorry())
+            if standalone
+            else self._spoken({"prompt": "I50", "slots": self._sorry_slots()})
+        )
         self._say(response, [said])
         response.hangup()
         return str(response)
+
+    def sorry(self) -> str:
+        """The words of the apology, for who must say them without us."""
+        return prompts.text("I50", self._sorry_slots())
+
+    def _sorry_slots(self) -> dict[str, str]:
+        return {"committee_phone": self._committee_phone()}
 
     def _committee_phone(self) -> str:
         if not self.settings.committee_phone:

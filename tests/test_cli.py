@@ -90,7 +90,7 @@ def test_a_person_is_added_with_a_pin_typed_twice(hotline: Run, tmp_path: Path) 
         assert (person.name, person.role, person.phone) == ("王秀兰", "lead", "+8657982345678")
         assert person.pin_hash
         assert "250817" not in person.pin_hash
-        assert session.scalars(select(LedgerLine.act)).all() == ["add_person"]
+        assert session.scalars(select(LedgerLine.act)).all() == ["seed", "add_person"]
     db.close()
     assert "0579-****5678" in hotline("people", "list").output
 

@@ -14,12 +14,12 @@ from hotline import logs
 from hotline.runtime import Runtime
 from ivr import settling
 from ivr.carrier import CarrierError, PerhapsPlacedError
+from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import Call, CallStatus
 from tickets import handover, promises, return_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording, ReturnTry
 from tickets.returns import Outcome
 from worker import listening, night
-from worker.fetching import NotYetError, RefusedError, fetch
 
 log = logs.logger(__name__)
 

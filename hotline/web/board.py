@@ -49,7 +49,7 @@ class Standing:
 
         A committee member reads; on duty they work like anybody else.
         """
-        mine = ticket.assignee_id == self.visitor.id
+        mine = self.visitor.id in (ticket.assignee_id, ticket.holder_id)
         return mine or self.is_on_duty or self.visitor.role is Role.LEAD
 
 
@@ -145,7 +145,7 @@ def deadline(ticket: Ticket, settings: Settings) -> datetime | None:
     if ticket.contacted_at is None:
         first = ticket.accept_by if ticket.state in {State.NEW, State.ASSIGNED} else None
         return min(filter(None, (first, ticket.contact_by)))
-    return ticket.opened_at + timedelta(hours=settings.done_within_hours)
+    return ticket.done_by or ticket.opened_at + timedelta(hours=settings.done_within_hours)
 
 
 def title(ticket: Ticket) -> str:
@@ -248,5 +248,5 @@ def _shown() -> Select[Ticket]:
 def _theirs(me: Standing) -> ColumnElement[bool]:
     if me.sees_all:
         return Ticket.id.is_not(None)
-    mine: ColumnElement[bool] = Ticket.assignee_id == me.visitor.id
+    mine = (Ticket.assignee_id == me.visitor.id) | (Ticket.holder_id == me.visitor.id)
     return or_(mine, Ticket.assignee_id.is_(None)) if me.is_on_duty else mine

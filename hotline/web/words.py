@@ -94,6 +94,7 @@ DID: Mapping[str, str] = {
     "keep_reply": "{who}在回电话时说了话",
     "see_number": "{who}看了电话号码",
     "called": "{who}打了电话：{why}",
+    "play_back": "{who}听了一遍自己的话",
     "correct": "{who}改了听写的字",
 }
 SATISFIED = {1: "好", 2: "一般", 3: "不好"}
