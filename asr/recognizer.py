@@ -3,14 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from asr import isolation, transcript
+from asr import isolation, shelf, transcript
 from asr.audio import Sound
+from asr.shelf import Fault, ModelUnusable, is_demo
 from asr.transcript import Transcript, Word
 
 BLOCK_SECONDS = (
@@ -18,7 +18,6 @@ BLOCK_SECONDS = (
 )
 KALDI_RATE_HZ = 16_000  # what Kaldi takes where conf/mfcc.conf names no --sample-frequency
 DEMO_LEAST_CONFIDENCE = 0.95  # it is sure of its one synthesiser, and too easily of people
-DEMO_MARK = "DEMO_MODEL"  # a file beside the model that says: heard one synthesiser only
 
 TRIAL_WALL_SECONDS = 180.0  # the 1.3 GB model from a slow disk
 TRIAL_MEMORY_BYTES = 12 * 1024**3  # mapped, not touched; a broken file asks for far more at once
@@ -36,34 +35,12 @@ class Recognizer(Protocol):
     def transcribe(self, sound: Sound) -> Transcript: ...
 
 
-class Fault(StrEnum):
-    """What is wrong with a model folder."""
-
-    MISSING = "there is no such folder"
-    INCOMPLETE = "files are missing from it"
-    REFUSED = "vosk cannot make a recogniser of it"
-    DEADLY = "loading it ends or hangs the process"
-    NO_VOSK = "the vosk library does not start here"
-
-
-class ModelUnusable(Exception):  # noqa: N818 - named for what went wrong
-    """No recogniser can be made of a folder: which one, why, and what is known more exactly."""
-
-    def __init__(self, folder: Path, fault: Fault, detail: str = "") -> None:
-        super().__init__(f"Speech model {folder}: {fault}{f' ({detail})' if detail else ''}.")
-        self.folder, self.fault, self.detail = folder, fault, detail
-
-
 def load(folder: Path) -> Recognizer:
     """Load a model of Vosk's format and make one recogniser of it; raise ModelUnusable with what is wrong.
 
     A broken model can abort the process, so a child tries it first; the files are then in the page cache.
     """
-    missing = missing_files(folder)
-    if not folder.is_dir():
-        raise ModelUnusable(folder, Fault.MISSING)
-    if missing:
-        raise ModelUnusable(folder, Fault.INCOMPLETE, ", ".join(missing))
+    shelf.look_over(folder)
     trial = isolation.apart(
         lambda send: send(_refusal(folder)),
         max_wall_seconds=TRIAL_WALL_SECONDS,
@@ -74,22 +51,6 @@ def load(folder: Path) -> Recognizer:
     if trial.lines[0]:
         raise ModelUnusable(folder, Fault(trial.lines[0]))
     return VoskRecognizer(folder)
-
-
-def missing_files(folder: Path) -> list[str]:
-    """Name what a Vosk model needs and this folder lacks; the old flat layout is accepted too."""
-    if (folder / "final.mdl").is_file():
-        wanted = [["mfcc.conf"], ["HCLG.fst", "HCLr.fst"], ["words.txt"]]
-    else:
-        wanted = [["am/final.mdl"], ["conf/mfcc.conf", "conf/fbank.conf"], ["conf/model.conf"]]
-        wanted += [["graph/HCLG.fst", "graph/HCLr.fst"], ["graph/words.txt"]]
-        if not (folder / "graph/HCLG.fst").is_file():
-            wanted += [["graph/Gr.fst"], ["graph/disambig_tid.int"]]
-    return [
-        " / ".join(names)
-        for names in wanted
-        if not any((folder / name).is_file() for name in names)
-    ]
 
 
 def sample_rate_hz(folder: Path) -> int:
@@ -110,7 +71,7 @@ class VoskRecognizer:
 
         vosk.SetLogLevel(-1)
         self.name = folder.resolve().name
-        self.demo = (folder / DEMO_MARK).exists()
+        self.demo = is_demo(folder)
         self.rate_hz = sample_rate_hz(folder)
         self._vosk = vosk
         self._model = vosk.Model(str(folder))

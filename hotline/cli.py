@@ -4,13 +4,15 @@ from pathlib import Path
 
 import click
 
-from hotline import config, logs
+from hotline import config, ear, logs
 from hotline.commands import roster_changes
+from hotline.commands.asr import asr_group
 from hotline.commands.audit import audit
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
 from hotline.commands.exchange import exchange, furnish_exchange
 from hotline.commands.export import export
 from hotline.commands.figures import figures
+from hotline.commands.model import model
 from hotline.commands.people import people
 from hotline.commands.residents import residents
 from hotline.commands.retention import retention
@@ -49,6 +51,8 @@ def serve(with_exchange: bool) -> None:
     settings = (furnish_exchange if with_exchange else furnish)(Settings.read())
     house = commands(settings, exchange=with_exchange)
     logs.start()
+    if warning := ear.warning(settings):
+        click.echo(f"请留意：{warning}", err=True)
     with alone_in(settings.data_folder):
         with opened(settings) as database:
             ready_tables(database)
@@ -159,7 +163,10 @@ def fallback() -> None:
     click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
 
 
-for group in (audit, db, exchange, export, figures, people, residents, retention, roster):
+GROUPS = (
+    asr_group, audit, db, exchange, export, figures, model, people, residents, retention, roster,
+)  # fmt: skip
+for group in GROUPS:
     main.add_command(group)
 for command in roster_changes.COMMANDS:
     roster.add_command(command)

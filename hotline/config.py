@@ -128,6 +128,7 @@ class Settings(BaseSettings):
     message_max_seconds: int = Field(180, ge=30, le=600, description="Longest message (R21)")
     message_silence_seconds: int = Field(8, ge=3, le=30, description="Silence that ends a message (R21)")
     message_min_seconds: float = Field(1, ge=0, le=5, description="Sound a message needs to count (R21)")
+    ready_wait_seconds: int = Field(8, ge=0, le=15, description="Wait, after a message, for its text, to say what to have ready; 0: none")
     ring_person_seconds: int = Field(25, ge=10, le=60, description="How long one volunteer's telephone rings (R23)")
     ring_all_seconds: int = Field(40, ge=10, le=120, description="How long volunteers' telephones ring in all (R23)")
     ring_resident_seconds: int = Field(50, ge=20, le=120, description="How long a return call rings (R27)")
@@ -156,12 +157,13 @@ class Settings(BaseSettings):
     keep_ledger_days: int = Field(1095, ge=1, description="Days after which lines of the ledger are deleted; never before 180, as the law asks")
 
     # the ear and the hands
-    model_path: Path | None = Field(None, validation_alias=AliasChoices("HOTLINE_MODEL_PATH", "VOSK_MODEL_PATH"), description="Folder of the Vosk model; VOSK_MODEL_PATH is read too; empty: every recording is listened to by a person")
+    model_path: Path | None = Field(None, validation_alias=AliasChoices("HOTLINE_MODEL_PATH", "VOSK_MODEL_PATH"), description="Folder of the Vosk model, or one that holds some; VOSK_MODEL_PATH is read too; empty: models/ in the data folder, ~/.cache/vosk, /usr/share/vosk")
+    model_mirror: str = Field("", description="Address of a folder with Vosk's models as zip files; empty: Vosk's own site")
     recording_max_bytes: int = Field(10_000_000, ge=100_000, description="Largest recording fetched")
     transcribe_max_seconds: int = Field(120, ge=5, description="Time one transcription may take")
     transcribe_max_bytes: int = Field(2_000_000_000, ge=100_000_000, description="Memory one transcription may add")
     hands: int = Field(1, ge=1, le=8, description="Worker processes that keep promises")
-    sweep_seconds: float = Field(5, gt=0, le=60, description="Pause between two looks for promises that nobody rang for")
+    sweep_seconds: float = Field(1, gt=0, le=60, description="Pause between two looks for promises that nobody rang for")
     web_workers: int = Field(2, ge=1, le=8, description="Web server processes")
     web_threads: int = Field(4, ge=1, le=32, description="Threads of one web server process")
 
@@ -211,7 +213,7 @@ class Settings(BaseSettings):
     def __repr__(self) -> str:
         return "Settings()"  # tokens and numbers would stand in every traceback
 
-    @field_validator("public_url", "carrier_api_url")
+    @field_validator("public_url", "carrier_api_url", "model_mirror")
     @classmethod
     def _base_url(cls, value: str) -> str:
         parts = urlsplit(value)

@@ -132,7 +132,11 @@ def welcome(settings: Settings, pins: dict[str, str], on_duty: str) -> str:
         if settings.carrier is CarrierKind.EXCHANGE
         else "没有安装 espeak-ng，打不进来"
     )
-    ear = "演示用的语音模型" if settings.model_path else "没有语音模型，每段录音由人来听"
+    ear = (
+        "演示用的语音模型，只听得懂现成的录音，听不懂真人"
+        if settings.model_path
+        else "没有语音模型，每段录音由人来听"
+    )
     return f"""
 {settings.line_name} · 演示（人名、电话都是编的，电话打不到外面）
 

@@ -14,8 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from twilio.request_validator import RequestValidator
 
-from asr.recognizer import ModelUnusable, load
-from hotline import clock, migration
+from hotline import clock, ear, migration
 from hotline.config import CarrierKind, Settings, WrongSettingsError
 from hotline.db import Database
 from hotline.exchange import furnish
@@ -102,15 +101,9 @@ def check_redis(settings: Settings) -> Finding:
 
 
 def check_model(settings: Settings) -> Finding:
-    if settings.model_path is None:
-        return _mind("model", "没有设置语音模型：每段录音都要人来听")
-    try:
-        recognizer = load(settings.model_path)
-    except ModelUnusable as error:
-        return _ill("model", f"语音模型不能用：{error}")
-    if recognizer.demo:
-        return _mind("model", "语音模型能用，但只是演示模型，听不懂真人")
-    return _well("model", "语音模型能用")
+    heard = ear.listen(settings)
+    say = _ill if heard.broken else _well if heard.official else _mind
+    return say("model", heard.sentence)
 
 
 def check_public_address(settings: Settings) -> Finding:

@@ -54,6 +54,8 @@ def fill(
                 else now + timedelta(minutes=settings.contact_within_minutes)
             )
             slots["time"] = prompts.spoken_deadline(by, now)
+        case "I15":
+            slots["materials"] = "、".join(memory[FACT + "materials"])
         case "I31":
             slots["within"] = prompts.spoken_duration(settings.contact_within_minutes)
         case "I40":

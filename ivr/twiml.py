@@ -10,7 +10,7 @@ from twilio.twiml.voice_response import Dial, Gather, VoiceResponse
 from hotline.config import Capability, Settings
 from hotline.phone import Phone
 from ivr import prompts
-from ivr.engine import End, Find, Menu, Record, Waiting
+from ivr.engine import Await, End, Find, Menu, Record, Waiting
 
 RECORD_ENDING_KEYS = "1234567890*#"
 
@@ -77,6 +77,9 @@ class Scribe:
             case Find():
                 self._say(response, spoken)
                 self._dial(response, answer, turn, dict(ring))
+            case Await():
+                self._say(response, spoken)
+                response.redirect(answer, method="POST")
             case End():
                 self._say(response, spoken)
                 response.hangup()

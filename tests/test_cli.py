@@ -1,5 +1,6 @@
 """The commands, as an installer types them."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -193,7 +194,8 @@ def test_a_real_house_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     (tmp_path / "hotline.env").write_text("".join(f"{k}={v}\n" for k, v in lines.items()))
     with (tmp_path / "log").open("w") as log:
         house = subprocess.Popen(
-            [sys.executable, "-m", "hotline.cli", "serve"], cwd=tmp_path, stdout=log, stderr=log, text=True
+            [sys.executable, "-m", "hotline.cli", "serve"], cwd=tmp_path, stdout=log, stderr=log, text=True,
+            env={**os.environ, "HOME": str(tmp_path)},
         )  # fmt: skip
 
     def serves() -> bool:
@@ -204,6 +206,7 @@ def test_a_real_house_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
             return False
 
     until(serves, why="it serves")
+    assert "hotline model install" in (tmp_path / "log").read_text()  # no official model is there
     members = list(family(house.pid))
     second = subprocess.run(
         [sys.executable, "-m", "hotline.cli", "serve"], cwd=tmp_path, capture_output=True, text=True

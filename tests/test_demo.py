@@ -14,6 +14,7 @@ import pytest
 import requests
 from exchange_house import prompt
 from processes import alive, end, family, until
+from samples import sample_of
 from softphone import RATE, Phone
 from sqlalchemy import select
 from test_household import free_port
@@ -26,7 +27,7 @@ from hotline.exchange import DEMONSTRATION_CALLER
 from hotline.household import child_environment
 from tickets import audit, ledger, service
 from tickets.lifecycle import Act
-from tickets.models import Promise, Recording, ReturnTry, Ticket
+from tickets.models import Promise, Recording, ReturnTry, Ticket, Transcript
 from tickets.returns import Outcome
 
 FIRST_PAGE_SECONDS = 5
@@ -165,9 +166,18 @@ def test_a_softphone_rings_it_and_is_rung_back(running: Demo, tmp_path: Path) ->
     assert end(running.process) == 0
 
 
-def test_the_seeded_ledger_is_whole(running: Demo, tmp_path: Path) -> None:
+def test_its_recordings_are_written_down_by_its_own_ear_and_its_ledger_is_whole(
+    running: Demo, tmp_path: Path
+) -> None:
     until(lambda: "Ctrl-C" in running.said(), why="it serves")
     db = Database(f"sqlite:///{tmp_path / 'data' / 'demo' / 'hotline.db'}")
+
+    def written_down() -> list[str]:
+        with db.reading() as session:
+            return [text for text in session.scalars(select(Transcript.text)) if sample_of(text)]
+
+    spoken = sum(bool(past.sample) for past in seeds.PAST)
+    until(lambda: len(written_down()) == spoken, why="every recording has its text")
     with db.reading() as session:
         assert audit.verify(session).fault is None
     db.close()

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session, selectinload
 from hotline.phone import mask
 from tickets.directory import address
 from tickets.dossier import ConsentBy
+from tickets.imports import WrongCellError
 from tickets.models import Resident
 from tickets.residents import Change, Particulars
-from tickets.sheets import WrongCellError
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from hotline.config import Settings
 from hotline.phone import Phone, mask
 from tickets import cells, confidence, ledger, residents, sheets
 from tickets.dossier import ConsentBy, ConsentTo
-from tickets.imports import Fate, RowFate, Told
+from tickets.imports import Fate, RowFate, Told, WrongCellError
 from tickets.ledger import Person
 from tickets.models import Dialect, Resident, Role, Volunteer
 from tickets.resident_matching import Asked, Known, Seen
 from tickets.residents import Change
-from tickets.sheets import Column, Row, WrongCellError
+from tickets.sheets import Column, Row
 
 NAME, BUILDING, UNIT, ROOM = "姓名", "幢", "单元", "室"
 ADDRESS, PHONE, DIALECT, SLOW = "地址", "电话", "方言", "慢一点"

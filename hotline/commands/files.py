@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 
 from hotline.commands.database import opened, ready_tables
 from hotline.config import Settings
-from tickets.imports import NotAllError, Told
-from tickets.sheets import UnreadableSheetError
+from tickets.imports import NotAllError, Told, UnreadableSheetError
 
 XLSX = click.Path(path_type=Path, dir_okay=False)
 

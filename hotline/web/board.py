@@ -14,6 +14,7 @@ from hotline.web import words
 from hotline.web.auth import Visitor
 from hotline.web.guard import may
 from hotline.web.words import BUTTONS, Button
+from tickets import understanding
 from tickets.lifecycle import OPEN, Act, State, possible
 from tickets.models import (
     Duty,
@@ -61,6 +62,7 @@ class Card:
     number: str
     title: str
     hint: str
+    about: str
     tags: tuple[str, ...]
     late: bool
     waited: str
@@ -85,7 +87,8 @@ def to_do(session: Session, settings: Settings, me: Standing, now: datetime) -> 
     tickets = session.scalars(
         _shown().where(waits, _theirs(me)).order_by(Ticket.opened_at).limit(MOST_SHOWN)
     ).all()
-    cards = [(ticket, card(ticket, settings, now)) for ticket in tickets]
+    called = understanding.names(session)
+    cards = [(ticket, card(ticket, settings, now, called)) for ticket in tickets]
     cards.sort(key=lambda pair: (not pair[0].urgent, not pair[1].late, pair[0].opened_at))
     return [shown for _, shown in cards]
 
@@ -98,7 +101,8 @@ def finished(session: Session, settings: Settings, me: Standing, now: datetime) 
         .order_by(Ticket.opened_at.desc())
         .limit(MOST_SHOWN)
     ).all()
-    return [card(ticket, settings, now) for ticket in tickets]
+    called = understanding.names(session)
+    return [card(ticket, settings, now, called) for ticket in tickets]
 
 
 def finished_count(session: Session, me: Standing, now: datetime) -> int:
@@ -112,10 +116,11 @@ def finished_count(session: Session, me: Standing, now: datetime) -> int:
 def everything(session: Session, settings: Settings, now: datetime) -> list[Card]:
     """The newest requests of all, for whoever audits."""
     tickets = session.scalars(_shown().order_by(Ticket.opened_at.desc()).limit(MOST_SHOWN)).all()
-    return [card(ticket, settings, now) for ticket in tickets]
+    called = understanding.names(session)
+    return [card(ticket, settings, now, called) for ticket in tickets]
 
 
-def card(ticket: Ticket, settings: Settings, now: datetime) -> Card:
+def card(ticket: Ticket, settings: Settings, now: datetime, called: Mapping[str, str]) -> Card:
     until = deadline(ticket, settings)
     late = until is not None and until < now
     tags = [words.STATES[ticket.state]]
@@ -130,6 +135,7 @@ def card(ticket: Ticket, settings: Settings, now: datetime) -> Card:
         number=ticket.number,
         title=title(ticket),
         hint=hint(ticket),
+        about=about(ticket, called),
         tags=tuple(tags),
         late=late,
         waited=words.waited(ticket.opened_at, now) if ticket.state in OPEN else "",
@@ -174,6 +180,14 @@ def hint(ticket: Ticket) -> str:
         if heard.trusted and heard.text:
             return heard.text
     return ticket.note or "请听原音"
+
+
+def about(ticket: Ticket, called: Mapping[str, str]) -> str:
+    """What a person said it is; else what the machine takes it to be, as the guess it is."""
+    if ticket.matter:
+        return called.get(ticket.matter, "")
+    suggestion = understanding.of(ticket)
+    return words.guess(suggestion.ranked[0]) if suggestion and suggestion.ranked else ""
 
 
 def owes_visit(ticket: Ticket) -> bool:
@@ -241,6 +255,7 @@ def _shown() -> Select[Ticket]:
         selectinload(Ticket.resident),
         selectinload(Ticket.assignee),
         selectinload(Ticket.recordings).selectinload(Recording.transcript),
+        selectinload(Ticket.recordings).selectinload(Recording.suggestion),
         selectinload(Ticket.promises),
     )
 

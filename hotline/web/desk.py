@@ -9,13 +9,14 @@ from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hotline.phone import Phone, mask
+from hotline.config import Settings
+from hotline.phone import NotAPhoneError, Phone, mask
 from hotline.runtime import Runtime
 from hotline.web import board, listen, words
 from hotline.web.board import Standing
 from hotline.web.guard import needs
 from hotline.web.words import Asks
-from tickets import ledger, merging, numbers, service
+from tickets import ledger, matters, merging, numbers, service, understanding
 from tickets.lifecycle import OPEN, Act, ChangedError, NotPossibleError, possible
 from tickets.merging import NotMergedError
 from tickets.models import Elsewhere, Kind, LedgerLine, Recording, Role, Ticket, Volunteer
@@ -49,9 +50,10 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         with db.reading() as session:
             ticket = session.get(Ticket, ticket_id) or abort(404)
             who = me(session, now)
-            names = board.names(session)
+            names, called = board.names(session), understanding.names(session)
             return render_template(
-                "request.html", ticket=ticket, card=board.card(ticket, settings, now), me=who,
+                "request.html", ticket=ticket, card=board.card(ticket, settings, now, called), me=who,
+                called=called, choices=matters.active(session), guess=understanding.of(ticket), mask=mask,
                 buttons=board.buttons(ticket, who), people=board.others(session, who, ticket),
                 life=board.life(session, ticket, names), told=board.return_calls(ticket), names=names,
                 recordings=merging.recordings(session, ticket),
@@ -156,10 +158,26 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
 
     @desk.get("/request/<int:ticket_id>/call")
     @desk.get("/request/<int:ticket_id>/called", endpoint="called_again")
+    @desk.get("/request/<int:ticket_id>/about", endpoint="about_again")
     @needs(Role.VOLUNTEER)
     def call_again(ticket_id: int) -> Any:
         """The address of a form, opened again from the browser's history."""
         return redirect(url_for("desk.one", ticket_id=ticket_id))
+
+    @desk.post("/request/<int:ticket_id>/about")
+    @needs(Role.VOLUNTEER)
+    def about(ticket_id: int) -> Any:
+        """What it is about, and the number that was spoken, once a person has looked."""
+        now = runtime.clock()
+        try:
+            with db.writing() as session:
+                ticket = _locked(session, ticket_id)
+                _must_be_theirs(me(session, now), ticket)
+                _say_what(session, settings, ticket, now)
+        except Refused as refused:
+            return show(ticket_id, refused, 409)
+        flash("记下来了。")
+        return redirect(url_for("desk.one", ticket_id=ticket_id, _anchor="about"))
 
     @desk.get("/recording/<int:recording_id>")
     @needs(Role.VOLUNTEER)
@@ -312,6 +330,30 @@ def _is_listening(session: Session, recording_id: int, now: datetime) -> bool:
             LedgerLine.at > now - LISTENED_AGAIN,
         ).limit(1)
     ) is not None  # fmt: skip
+
+
+def _say_what(session: Session, settings: Settings, ticket: Ticket, now: datetime) -> None:
+    """Both answers of the one form, or neither: each may be left open."""
+    form, by = request.form, current_user.person
+    code, phone = form.get("matter", ""), ""
+    chosen = matters.named(session, code)
+    if code and chosen is None:
+        raise Refused("no_matter")
+    if ticket.phone is None:
+        phone = words.clean(form.get("phone", ""))
+        suggestion = understanding.of(ticket)
+        if not phone and form.get("spoken") and suggestion and suggestion.phone:
+            phone = suggestion.phone
+    if not chosen and not phone:
+        raise Refused("nothing_said")
+    if phone:
+        try:
+            number = Phone.parse(phone, country=settings.country, area=settings.area_code).e164
+        except NotAPhoneError:
+            raise Refused("no_phone") from None
+        understanding.take_number(session, ticket, number, by, now)
+    if chosen:
+        understanding.choose(session, ticket, chosen, by, now)
 
 
 def _write_text(session: Session, recording_id: int, text: str, now: datetime) -> None:
