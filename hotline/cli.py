@@ -7,11 +7,15 @@ import click
 from hotline import config, ear, logs
 from hotline.commands import roster_changes
 from hotline.commands.asr import asr_group
+from hotline.commands.audit import audit
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
 from hotline.commands.exchange import exchange, furnish_exchange
+from hotline.commands.export import export
+from hotline.commands.figures import figures
 from hotline.commands.model import model
 from hotline.commands.people import people
 from hotline.commands.residents import residents
+from hotline.commands.retention import retention
 from hotline.commands.rings import rings
 from hotline.commands.roster import roster
 from hotline.config import Settings, WrongSettingsError
@@ -173,7 +177,11 @@ def fallback() -> None:
     click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
 
 
-for group in (asr_group, db, exchange, model, people, residents, rings, roster):
+GROUPS = (
+    asr_group, audit, db, exchange, export, figures, model, people, residents, retention, rings,
+    roster,
+)  # fmt: skip
+for group in GROUPS:
     main.add_command(group)
 for command in roster_changes.COMMANDS:
     roster.add_command(command)

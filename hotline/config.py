@@ -154,6 +154,11 @@ class Settings(BaseSettings):
     ring_volunteers: bool = Field(False, description="Whether volunteers who have not said otherwise are rung with new requests, or find them on the page only")
     notice_urls: Names = Field((), description="Addresses, as apprise writes them, of the volunteers' groups (WeCom, DingTalk, Feishu); messages hold no person", json_schema_extra={"secret": True})
 
+    # what is kept how long
+    keep_audio_months: int = Field(12, ge=1, description="Months after which recordings are deleted")
+    keep_text_months: int = Field(24, ge=1, description="Months after which requests, calls and texts lose names, numbers and words")
+    keep_ledger_days: int = Field(1095, ge=1, description="Days after which lines of the ledger are deleted; never before 180, as the law asks")
+
     # the ear and the hands
     model_path: Path | None = Field(None, validation_alias=AliasChoices("HOTLINE_MODEL_PATH", "VOSK_MODEL_PATH"), description="Folder of the Vosk model, or one that holds some; VOSK_MODEL_PATH is read too; empty: models/ in the data folder, ~/.cache/vosk, /usr/share/vosk")
     model_mirror: str = Field("", description="Address of a folder with Vosk's models as zip files; empty: Vosk's own site")
@@ -288,6 +293,10 @@ class Settings(BaseSettings):
     @property
     def recordings(self) -> str:
         return self.recordings_url or f"file://{self.data_folder.absolute() / 'recordings'}"
+
+    @property
+    def seals(self) -> str:
+        return f"file://{self.data_folder.absolute() / 'seals'}"
 
     @property
     def redis_socket(self) -> Path:

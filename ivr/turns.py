@@ -174,7 +174,7 @@ def _add_call(
     added: int | None = _run(
         session,
         ADD_CALL[_dialect(session)],
-        {**usual, **row, "carrier_sid": sid, "started_at": now},
+        {**usual, **row, "carrier_sid": sid, "started_at": now, "answered_at": now},
     ).scalar_one_or_none()
     if added is not None:
         promise = {

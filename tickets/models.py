@@ -77,6 +77,7 @@ class Fetch(StrEnum):
     WANTED = "wanted"
     STORED = "stored"
     FAILED = "failed"
+    DELETED = "deleted"  # by the rules of retention
 
 
 class Duty(StrEnum):
@@ -87,6 +88,7 @@ class Duty(StrEnum):
     DELETE = "delete"
     RETURN_CALL = "return_call"
     SETTLE_CALL = "settle_call"
+    NIGHT_ROUND = "night_round"
     HAND_OVER = "hand_over"  # what is open at the end of a shift
     TELL_VOLUNTEER = "tell_volunteer"  # ring whoever is to take a request, or begins duty
     NOTICE = "notice"  # a word to the volunteers' group, with no person in it
@@ -205,6 +207,7 @@ class Ticket(Base):
         UniqueConstraint("day", "sequence"),
         Index("ix_tickets_open_by_phone", "phone", "state"),
         Index("ix_tickets_assignee_state", "assignee_id", "state"),
+        Index("ix_tickets_state_opened_at", "state", "opened_at"),
         _where_set("tickets", "merged_into_id"),
         # one call makes at most one request, however often and by whomever it is reported
         UniqueConstraint("call_id"),
@@ -216,9 +219,9 @@ class Ticket(Base):
     kind: Mapped[Kind] = mapped_column(_kept(Kind))
     source: Mapped[Source] = mapped_column(_kept(Source))
     opened_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    contact_by: Mapped[datetime] = mapped_column(UtcDateTime)
+    contact_by: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     accept_by: Mapped[datetime] = mapped_column(UtcDateTime)
-    state: Mapped[State] = mapped_column(_kept(State), default=State.NEW, index=True)
+    state: Mapped[State] = mapped_column(_kept(State), default=State.NEW)
     round: Mapped[int] = mapped_column(default=1)
     urgent: Mapped[bool] = mapped_column(default=False)
     phone: Mapped[str | None] = mapped_column(String(16), default=None)
@@ -232,10 +235,12 @@ class Ticket(Base):
     note: Mapped[str] = mapped_column(Text, default="")
     missing: Mapped[str] = mapped_column(String(200), default="")
     satisfaction: Mapped[int | None] = mapped_column(default=None)
-    contacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    contacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None, index=True)
     assigned_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # the last time
     accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # this round
-    done_by: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # a deadline
+    done_by: Mapped[datetime | None] = mapped_column(
+        UtcDateTime, default=None, index=True
+    )  # a deadline
     done_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
     # who accepted it last: theirs until another accepts, also while it is being passed on
@@ -247,6 +252,8 @@ class Ticket(Base):
     merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), default=None)
     referred_to: Mapped[Elsewhere | None] = mapped_column(_kept(Elsewhere), default=None)
     void_reason: Mapped[str] = mapped_column(String(200), default="")
+    hold: Mapped[str] = mapped_column(String(200), default="")  # why nothing of it is deleted
+    nameless_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
     version: Mapped[int] = mapped_column(default=0)  # one more with every act and every undoing
     test: Mapped[bool] = mapped_column(default=False)
 
@@ -396,7 +403,8 @@ class ReturnTry(Base):
     placed_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     carrier_sid: Mapped[str | None] = mapped_column(String(200), default=None)
     outcome: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.returns.Outcome
-    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None, index=True)
+    satisfaction: Mapped[int | None] = mapped_column(default=None)  # said in this call
     volunteer_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
     promise: Mapped[Promise] = relationship(init=False)
 

@@ -132,6 +132,7 @@ def rate(session: Session, attempt: ReturnTry, satisfaction: int, now: datetime)
     Not good opens it again; where one call told of several, all of them: which one it is, is in
     their own words.
     """
+    attempt.satisfaction = satisfaction
     for ticket in done_in(session, attempt):
         ticket.satisfaction = satisfaction
         ledger.write(

@@ -18,7 +18,7 @@ from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import Call, CallStatus
 from tickets import handover, notices, promises, return_calls, volunteer_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording
-from worker import leases, listening
+from worker import leases, listening, night
 from worker.notifying import send
 from worker.ringing import LOOK_AGAIN, Ringing
 
@@ -211,6 +211,18 @@ class Hands:
             )
         )
 
+    def night_round(self, promise_id: int, token: str | None) -> None:
+        """Count, mark and forget; the next round is owed with the end of this one."""
+        runtime = self.runtime
+        night.go_round(runtime.db, runtime.store, runtime.settings, runtime.clock())
+
+        def done(session: Session, promise: Promise, now: datetime) -> None:
+            promises.settle(promise, PromiseState.KEPT, "夜里的事做完了", now)
+            session.flush()
+            night.owe(session, now)
+
+        self._write(promise_id, token, done)
+
     def notice(self, promise_id: int, token: str | None) -> None:
         """Send the volunteers' groups a word."""
         runtime = self.runtime
@@ -247,6 +259,7 @@ DUTIES: Mapping[Duty, Callable[[Hands, int, str | None], None]] = {
     Duty.RETURN_CALL: Hands.return_call,
     Duty.TELL_VOLUNTEER: Hands.tell_volunteer,
     Duty.NOTICE: Hands.notice,
+    Duty.NIGHT_ROUND: Hands.night_round,
     Duty.HAND_OVER: Hands.hand_over,
 }
 

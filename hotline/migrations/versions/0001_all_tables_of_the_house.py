@@ -21,6 +21,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("day", name=op.f("pk_day_overrides")),
     )
     op.create_table(
+        "figure_days",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("sums", sa.JSON(), nullable=False),
+        sa.Column("minutes", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_figure_days")),
+    )
+    op.create_table(
         "ledger",
         sa.Column("sequence", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
@@ -40,10 +47,32 @@ def upgrade() -> None:
         batch_op.create_index("ix_ledger_object", ["object_kind", "object_id"], unique=False)
 
     op.create_table(
+        "ledger_marks",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("cut", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_marks")),
+    )
+    op.create_table(
         "rainy_days",
         sa.Column("day", sa.Date(), nullable=False),
         sa.PrimaryKeyConstraint("day", name=op.f("pk_rainy_days")),
     )
+    op.create_table(
+        "receipts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("rule", sa.String(length=200), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_receipts")),
+    )
+    with op.batch_alter_table("receipts", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_receipts_at"), ["at"], unique=False)
+
     op.create_table(
         "residents",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -92,6 +121,24 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_roster_notices_announced_at"), ["announced_at"], unique=False
         )
+
+    op.create_table(
+        "seals",
+        sa.Column("month", sa.String(length=7), nullable=False),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("month", name=op.f("pk_seals")),
+    )
+    op.create_table(
+        "stale_days",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stale_days")),
+    )
+    with op.batch_alter_table("stale_days", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_stale_days_day"), ["day"], unique=False)
 
     op.create_table(
         "ticket_days",
@@ -381,6 +428,8 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("void_reason", sa.String(length=200), nullable=False),
+        sa.Column("hold", sa.String(length=200), nullable=False),
+        sa.Column("nameless_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("test", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -404,6 +453,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("tickets", schema=None) as batch_op:
         batch_op.create_index("ix_tickets_assignee_state", ["assignee_id", "state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tickets_contact_by"), ["contact_by"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tickets_contacted_at"), ["contacted_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tickets_done_by"), ["done_by"], unique=False)
         batch_op.create_index(
             "ix_tickets_merged_into_id",
             ["merged_into_id"],
@@ -413,7 +465,7 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_tickets_open_by_phone", ["phone", "state"], unique=False)
         batch_op.create_index(batch_op.f("ix_tickets_opened_at"), ["opened_at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_tickets_state"), ["state"], unique=False)
+        batch_op.create_index("ix_tickets_state_opened_at", ["state", "opened_at"], unique=False)
 
     op.create_table(
         "calls",
@@ -422,6 +474,7 @@ def upgrade() -> None:
         sa.Column("flow", sa.String(length=10), nullable=False),
         sa.Column("started_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
         sa.Column("caller_kind", sa.String(length=10), nullable=False),
+        sa.Column("answered_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("phone", sa.String(length=16), nullable=True),
         sa.Column("try_id", sa.Integer(), nullable=True),
         sa.Column("about_ticket_id", sa.Integer(), nullable=True),
@@ -570,6 +623,34 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "spot_checks",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("month", sa.String(length=7), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("why", sa.JSON(), nullable=False),
+        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("drawn_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "finding",
+            sa.Enum("passed", "returned", name="finding", native_enum=False, length=20),
+            nullable=True,
+        ),
+        sa.Column("found_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("found_by", sa.Integer(), nullable=True),
+        sa.Column("note", sa.String(length=400), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["found_by"], ["volunteers.id"], name=op.f("fk_spot_checks_found_by")
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["tickets.id"], name=op.f("fk_spot_checks_ticket_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_spot_checks")),
+        sa.UniqueConstraint("month", "ticket_id", name=op.f("uq_spot_checks_month_ticket_id")),
+    )
+    with op.batch_alter_table("spot_checks", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_spot_checks_ticket_id"), ["ticket_id"], unique=False)
+
+    op.create_table(
         "swaps",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("shift_id", sa.Integer(), nullable=False),
@@ -644,6 +725,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("ticket_rounds", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ticket_rounds_began_at"), ["began_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_ticket_rounds_done_at"), ["done_at"], unique=False)
 
     op.create_table(
         "visits",
@@ -682,7 +764,9 @@ def upgrade() -> None:
         sa.Column("claimed_seconds", sa.Double(), nullable=True),
         sa.Column(
             "fetch",
-            sa.Enum("wanted", "stored", "failed", name="fetch", native_enum=False, length=20),
+            sa.Enum(
+                "wanted", "stored", "failed", "deleted", name="fetch", native_enum=False, length=20
+            ),
             nullable=False,
         ),
         sa.Column("key", sa.String(length=200), nullable=True),
@@ -724,6 +808,7 @@ def upgrade() -> None:
                 "delete",
                 "return_call",
                 "settle_call",
+                "night_round",
                 "hand_over",
                 "tell_volunteer",
                 "notice",
@@ -844,6 +929,7 @@ def upgrade() -> None:
         sa.Column("carrier_sid", sa.String(length=200), nullable=True),
         sa.Column("outcome", sa.String(length=20), nullable=True),
         sa.Column("ended_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("satisfaction", sa.Integer(), nullable=True),
         sa.Column("volunteer_id", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["promise_id"], ["promises.id"], name=op.f("fk_return_tries_promise_id")
@@ -855,6 +941,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("token", name=op.f("uq_return_tries_token")),
     )
     with op.batch_alter_table("return_tries", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_return_tries_ended_at"), ["ended_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_return_tries_phone"), ["phone"], unique=False)
         batch_op.create_index(batch_op.f("ix_return_tries_placed_at"), ["placed_at"], unique=False)
         batch_op.create_index(
@@ -911,6 +998,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_return_tries_promise_id"))
         batch_op.drop_index(batch_op.f("ix_return_tries_placed_at"))
         batch_op.drop_index(batch_op.f("ix_return_tries_phone"))
+        batch_op.drop_index(batch_op.f("ix_return_tries_ended_at"))
 
     op.drop_table("return_tries")
     op.drop_table("transcripts")
@@ -940,6 +1028,7 @@ def downgrade() -> None:
 
     op.drop_table("visits")
     with op.batch_alter_table("ticket_rounds", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ticket_rounds_done_at"))
         batch_op.drop_index(batch_op.f("ix_ticket_rounds_began_at"))
 
     op.drop_table("ticket_rounds")
@@ -949,6 +1038,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_swaps_shift_id"))
 
     op.drop_table("swaps")
+    with op.batch_alter_table("spot_checks", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_spot_checks_ticket_id"))
+
+    op.drop_table("spot_checks")
     with op.batch_alter_table("reminders", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reminders_volunteer_id"))
 
@@ -972,7 +1065,7 @@ def downgrade() -> None:
 
     op.drop_table("calls")
     with op.batch_alter_table("tickets", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_tickets_state"))
+        batch_op.drop_index("ix_tickets_state_opened_at")
         batch_op.drop_index(batch_op.f("ix_tickets_opened_at"))
         batch_op.drop_index("ix_tickets_open_by_phone")
         batch_op.drop_index(
@@ -980,6 +1073,9 @@ def downgrade() -> None:
             sqlite_where=sa.text("merged_into_id IS NOT NULL"),
             postgresql_where=sa.text("merged_into_id IS NOT NULL"),
         )
+        batch_op.drop_index(batch_op.f("ix_tickets_done_by"))
+        batch_op.drop_index(batch_op.f("ix_tickets_contacted_at"))
+        batch_op.drop_index(batch_op.f("ix_tickets_contact_by"))
         batch_op.drop_index("ix_tickets_assignee_state")
 
     op.drop_table("tickets")
@@ -1013,6 +1109,11 @@ def downgrade() -> None:
     op.drop_table("consents")
     op.drop_table("volunteers")
     op.drop_table("ticket_days")
+    with op.batch_alter_table("stale_days", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_stale_days_day"))
+
+    op.drop_table("stale_days")
+    op.drop_table("seals")
     with op.batch_alter_table("roster_notices", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_roster_notices_announced_at"))
 
@@ -1022,11 +1123,17 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_residents_initials"))
 
     op.drop_table("residents")
+    with op.batch_alter_table("receipts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_receipts_at"))
+
+    op.drop_table("receipts")
     op.drop_table("rainy_days")
+    op.drop_table("ledger_marks")
     with op.batch_alter_table("ledger", schema=None) as batch_op:
         batch_op.drop_index("ix_ledger_object")
         batch_op.drop_index(batch_op.f("ix_ledger_at"))
 
     op.drop_table("ledger")
+    op.drop_table("figure_days")
     op.drop_table("day_overrides")
     # ### end Alembic commands ###
