@@ -25,6 +25,7 @@ from hotline.config import Settings
 from hotline.db import Database
 from hotline.runtime import Runtime
 from hotline.web.guard import open_to_all
+from hotline.web.letters import inside
 from tickets import ledger
 from tickets.models import Role, Volunteer
 
@@ -165,7 +166,11 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
                 .order_by(Volunteer.name)
             ).all()
         page = render_template(
-            "door.html", people=people, said=said, chosen=chosen, next=_inside(request.values)
+            "door.html",
+            people=people,
+            said=said,
+            chosen=chosen,
+            next=inside(request.values.get("next", "")),
         )
         return page, status
 
@@ -187,7 +192,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         session.clear()
         login_user(said.visitor)
         session.permanent = True
-        response: Response = redirect(_inside(request.form) or url_for("desk.today"))
+        response: Response = redirect(inside(request.form.get("next", "")) or url_for("desk.today"))
         # whose device it is, so that the name need not be looked for every morning
         response.set_cookie(
             "hotline_name", str(said.visitor.id), max_age=31_536_000, httponly=True,
@@ -248,13 +253,6 @@ def _first_wins(mine: Path, file: Path) -> None:
 def _is_secure(settings: Settings) -> bool:
     behind_proxy = settings.public_url == f"https://{request.host}"
     return request.is_secure or behind_proxy
-
-
-def _inside(values: Any) -> str | None:
-    """The page asked for before signing in, if it is one of ours."""
-    where = str(values.get("next") or "")
-    plain = where.startswith("/") and not where.startswith("//") and "\\" not in where
-    return where if plain and where.isprintable() and len(where) < 300 else None
 
 
 def _active(session: Session, volunteer_id: int, *, lock: bool = False) -> Volunteer | None:

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from hotline import logs
 from hotline.phone import Phone
 from hotline.runtime import Runtime
-from hotline.web import auth, desk, guard, handset, twin, words
+from hotline.web import auth, desk, guard, handset, letters, twin, words
 
 log = logs.logger(__name__)
 
@@ -29,6 +29,7 @@ def install(app: Flask, runtime: Runtime) -> None:
     )  # fmt: skip
     csrf = CSRFProtect(app)
     auth.install(app, runtime)
+    letters.install(app)
     app.register_blueprint(desk.make_blueprint(runtime))
     if settings.demo:
         telephones = twin.Exchange(settings, runtime.clock)

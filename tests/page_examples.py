@@ -1,0 +1,56 @@
+"""Something of everything for the pages to show, and an example of every argument an address takes."""
+
+from typing import Any
+
+from desk_house import DeskHouse
+from sqlalchemy import select
+
+from tickets import ledger, service
+from tickets.lifecycle import Act
+from tickets.models import Kind, Ticket, Volunteer
+
+LONG = (
+    "我住在三幢二单元五零一，厨房的水管从昨天晚上就在漏水，地上都是水，腿脚不方便，麻烦你们快一点找个师傅来看看。"
+    * 3
+)
+NASTY = '<script>alert(1)</script>=1+1\u202e"><b>我要交水费</b>'
+
+
+def seed(desk: DeskHouse) -> None:
+    """Requests in many states, with words that are short, long, nasty and missing."""
+    acts: tuple[tuple[dict[str, Any], tuple[Act, ...]], ...] = (
+        ({}, ()),
+        ({"text": LONG, "phone": "+8657982345678"}, (Act.ACCEPT,)),
+        ({"text": NASTY}, (Act.ACCEPT, Act.ASK_MATERIALS)),
+        ({"text": "", "trusted": False, "phone": None}, ()),
+        ({"kind": Kind.RING_BACK, "source": "short_call"}, ()),
+        ({}, (Act.ACCEPT, Act.FINISH)),
+        ({}, (Act.ACCEPT, Act.FINISH, Act.CONFIRM)),
+        ({}, (Act.WITHDRAW,)),
+    )
+    for given, done in acts:
+        ticket_id = desk.request(**given)
+        desk.clock.advance(60)
+        with desk.runtime.db.writing() as session:
+            ticket = session.get_one(Ticket, ticket_id)
+            wang = ledger.volunteer(desk.people["王秀兰"])
+            for act in done:
+                service.act(session, ticket, act, wang, desk.clock.now(), why="本人说不用了", missing="医保卡、身份证")  # fmt: skip
+    desk.clock.advance(7200)
+
+
+def examples(desk: DeskHouse) -> dict[str, list[Any]]:
+    with desk.runtime.db.reading() as session:
+        tickets = list(session.scalars(select(Ticket.id).order_by(Ticket.id)))
+    return {"ticket_id": tickets, "recording_id": [1]}
+
+
+# name: who, address, form
+POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
+    "call": ("王秀兰", "/request/1/call", {}),
+    "no reason": ("王秀兰", "/request/1", {"act": "withdraw", "seen": "assigned"}),
+    "stale": ("王秀兰", "/request/2", {"act": "finish", "seen": "assigned", "why": NASTY}),
+    "long text": ("王秀兰", "/recording/1/text", {"text": "字" * 5001, "seen_text": "我要交水费"}),
+    "wrong pin": ("王秀兰", "/door", {"who": "1", "pin": "1"}),
+    "nothing there": ("王秀兰", "/request/999", {}),
+}
