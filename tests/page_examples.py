@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from tickets import ledger, service
 from tickets.lifecycle import Act
-from tickets.models import Kind, Ticket, Volunteer
+from tickets.models import Kind, Ticket
 
 LONG = (
     "我住在三幢二单元五零一，厨房的水管从昨天晚上就在漏水，地上都是水，腿脚不方便，麻烦你们快一点找个师傅来看看。"

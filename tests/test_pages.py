@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from browsers import Looking, Served, chromium, looking, serving
 from conftest import HandClock
-from desk_house import LI, PEOPLE
+from desk_house import PEOPLE
 from page_examples import POSTED, examples, seed
 
 from tickets.models import Role
