@@ -6,6 +6,7 @@ import click
 
 from hotline import config, logs
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
+from hotline.commands.door import door
 from hotline.commands.people import people
 from hotline.commands.roster import roster
 from hotline.config import Settings, WrongSettingsError
@@ -146,7 +147,7 @@ def fallback() -> None:
     click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
 
 
-for group in (db, people, roster):
+for group in (db, door, people, roster):
     main.add_command(group)
 
 

@@ -67,6 +67,10 @@ class Looking:
         self.page.fill("#pin", PIN)
         self.page.click("text=进去")
         self.page.wait_for_selector("h1:not(:text('您是哪一位'))")
+        if self.page.url.endswith("/door/code"):
+            self.page.fill("#code", self.served.desk.code(name))
+            self.page.click("text=进去")
+            self.page.wait_for_selector("h1:not(:text('手机'))")
         return self
 
     def opens(self, path: str) -> str:

@@ -42,7 +42,7 @@ def seed(desk: DeskHouse) -> None:
 def examples(desk: DeskHouse) -> dict[str, list[Any]]:
     with desk.runtime.db.reading() as session:
         tickets = list(session.scalars(select(Ticket.id).order_by(Ticket.id)))
-    return {"ticket_id": tickets, "recording_id": [1]}
+    return {"ticket_id": tickets, "recording_id": [1], "device_id": [1]}
 
 
 # name: who, address, form
@@ -52,5 +52,7 @@ POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
     "stale": ("王秀兰", "/request/2", {"act": "finish", "seen": "assigned", "why": NASTY}),
     "long text": ("王秀兰", "/recording/1/text", {"text": "字" * 5001, "seen_text": "我要交水费"}),
     "wrong pin": ("王秀兰", "/door", {"who": "1", "pin": "1"}),
+    "a code for a device": ("吴队长", "/devices", {}),
+    "no such code": ("王秀兰", "/door/device", {"name": "新手机", "code": "1234"}),
     "nothing there": ("王秀兰", "/request/999", {}),
 }

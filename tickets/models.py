@@ -90,6 +90,8 @@ class Volunteer(Base):
     wrong_pins: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
     active: Mapped[bool] = mapped_column(default=True)
+    totp_secret: Mapped[str | None] = mapped_column(String(64), default=None)  # the second factor
+    totp_step: Mapped[int] = mapped_column(default=0)  # the last code used: each is good once
 
 
 class Resident(Base):

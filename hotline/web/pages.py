@@ -3,6 +3,8 @@
 from typing import Any
 
 from flask import Flask, render_template, request
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
@@ -10,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from hotline import logs
 from hotline.phone import Phone
 from hotline.runtime import Runtime
-from hotline.web import auth, desk, guard, handset, letters, twin, words
+from hotline.web import auth, desk, devices, door, guard, handset, letters, twin, words
 
 log = logs.logger(__name__)
 
@@ -30,12 +32,16 @@ def install(app: Flask, runtime: Runtime) -> None:
     csrf = CSRFProtect(app)
     auth.install(app, runtime)
     letters.install(app)
+    # Kept in memory, by each process: it stops a guesser's hammering, the ledger of tries is the database's.
+    limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
+    app.register_blueprint(door.make_blueprint(runtime, limiter))
+    app.register_blueprint(devices.make_blueprint(runtime))
     app.register_blueprint(desk.make_blueprint(runtime))
     if settings.demo:
         telephones = twin.Exchange(settings, runtime.clock)
         app.register_blueprint(handset.make_blueprint(runtime, app, telephones))
         app.register_blueprint(twin.make_blueprint(settings, telephones))
-    guard.install(app, csrf)
+    guard.install(app, csrf, second_factor=not settings.demo)
 
     @app.errorhandler(CSRFError)
     def old_form(error: CSRFError) -> Any:

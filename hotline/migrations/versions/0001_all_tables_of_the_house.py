@@ -64,9 +64,31 @@ def upgrade() -> None:
         sa.Column("wrong_pins", sa.Integer(), nullable=False),
         sa.Column("locked_until", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("totp_secret", sa.String(length=64), nullable=True),
+        sa.Column("totp_step", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_volunteers")),
         sa.UniqueConstraint("name", name=op.f("uq_volunteers_name")),
     )
+    op.create_table(
+        "devices",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("offered_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("code_hash", sa.String(length=64), nullable=False),
+        sa.Column("code_until", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("offered_by", sa.Integer(), nullable=True),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=True),
+        sa.Column("enrolled_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["offered_by"], ["volunteers.id"], name=op.f("fk_devices_offered_by")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_devices")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_devices_token_hash")),
+    )
+    with op.batch_alter_table("devices", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_devices_code_hash"), ["code_hash"], unique=False)
+
     op.create_table(
         "resident_phones",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -420,6 +442,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_resident_phones_phone"))
 
     op.drop_table("resident_phones")
+    with op.batch_alter_table("devices", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_devices_code_hash"))
+
+    op.drop_table("devices")
     op.drop_table("volunteers")
     op.drop_table("ticket_days")
     op.drop_table("residents")
