@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, create_engine, event
+from sqlalchemy import DateTime, Dialect, Engine, Enum, MetaData, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, Session
 from sqlalchemy.types import TypeDecorator
@@ -49,6 +50,11 @@ class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, repr=False):
             "pk": "pk_%(table_name)s",
         }
     )
+
+
+def kept(kind: type[StrEnum]) -> Enum:
+    """An enum kept by its value, as plain text."""
+    return Enum(kind, native_enum=False, length=20, values_callable=lambda k: [e.value for e in k])
 
 
 class Database:

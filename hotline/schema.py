@@ -2,8 +2,20 @@
 
 import ivr.models
 import tickets.devices
+import tickets.matters
 import tickets.models
+import tickets.outings
+import tickets.reminders
+import tickets.rounds
 from hotline.db import Base
 
 metadata = Base.metadata
-rooms = (ivr.models, tickets.devices, tickets.models)
+rooms = (
+    ivr.models,
+    tickets.devices,
+    tickets.matters,
+    tickets.models,
+    tickets.outings,
+    tickets.reminders,
+    tickets.rounds,
+)

@@ -1,5 +1,6 @@
 """The desk: what a volunteer sees, presses and is told; nothing typed is lost, nothing leaks."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,17 @@ from sqlalchemy import select
 from hotline.web import words
 from tickets import ledger, promises, return_calls, service
 from tickets.lifecycle import Act, State
-from tickets.models import Duty, Event, Kind, Promise, Recording, Ticket, Transcript, Volunteer
+from tickets.models import (
+    Duty,
+    Elsewhere,
+    Event,
+    Kind,
+    Promise,
+    Recording,
+    Ticket,
+    Transcript,
+    Volunteer,
+)
 from tickets.returns import Outcome
 
 
@@ -250,6 +261,39 @@ def test_the_committee_reads_and_presses_nothing(desk: DeskHouse) -> None:
             assert reader.status == 409
             assert "没有算数" in reader.text
     assert desk.ticket(ticket).state is State.ASSIGNED
+
+
+def test_the_same_request_twice_is_one(desk: DeskHouse) -> None:
+    first, second, third = desk.request(), desk.request(text="水费"), desk.request(text="电费")
+    wang = desk.visit("王秀兰")
+
+    def merge(ticket: int, into: str) -> str:
+        return wang.posts(f"/request/{ticket}", act="merge", seen="assigned", why=into).text
+
+    assert "没有找到这个编号" in merge(second, "下雨")
+    assert "没有找到这个编号" in merge(second, "1123-77")
+    assert "写的就是这一件" in merge(second, "1123-02")
+    assert "王秀兰并到别的事里：1123-01" in merge(second, "1123-01")
+    assert desk.ticket(second).merged_into_id == first
+    page = wang.opens(f"/request/{first}").page.text
+    assert 'id="recording-1"' in page
+    assert 'id="recording-2"' in page, "what was said the second time is heard with the first"
+    wang.posts(f"/request/{first}", act="withdraw", seen="assigned", why="本人说不用了")
+    assert "那一件已经没人在办了" in merge(third, "1123-02")
+    wang.posts(f"/request/{third}", act="refer", seen="assigned", choice="12345")
+    assert desk.ticket(third).referred_to is Elsewhere.CITY_LINE
+
+
+def test_an_old_page_of_the_same_state_is_refused(desk: DeskHouse) -> None:
+    """Passed on, a request is assigned as before: only its version tells."""
+    ticket = desk.request()
+    wang, leader = desk.visit("王秀兰"), desk.visit("吴队长")
+    old = re.search(r'name="version" value="(\d+)"', wang.opens(f"/request/{ticket}").page.text)
+    assert old
+    leader.posts(f"/request/{ticket}", act="pass_on", seen="assigned", to=str(desk.people["陈国强"]))  # fmt: skip
+    wang.posts(f"/request/{ticket}", act="pass_on", seen="assigned", version=old[1], to=str(desk.people["吴队长"]))  # fmt: skip
+    assert "刚才吴队长动过这件事" in wang.text
+    assert desk.ticket(ticket).assignee_id == desk.people["陈国强"]
 
 
 def test_who_left_no_words_is_owed_a_call(desk: DeskHouse) -> None:

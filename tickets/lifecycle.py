@@ -1,6 +1,7 @@
 """The life of a ticket: which act leads from which state to which. Everything that changes a
 ticket's state, and every button of the pages, comes from this one table."""
 
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -43,7 +44,12 @@ TRANSITIONS: dict[tuple[State, Act], State] = {
     (State.NEW, Act.VOID): State.VOID,
     (State.ASSIGNED, Act.ACCEPT): State.IN_HAND,
     (State.ASSIGNED, Act.PASS_ON): State.ASSIGNED,
+    # A request is given to somebody the moment it is opened: that it is the same as another, for
+    # somebody else, or no request at all is found out by whoever got it.
+    (State.ASSIGNED, Act.MERGE): State.MERGED,
+    (State.ASSIGNED, Act.REFER): State.REFERRED,
     (State.ASSIGNED, Act.WITHDRAW): State.WITHDRAWN,
+    (State.ASSIGNED, Act.VOID): State.VOID,
     (State.IN_HAND, Act.ASK_MATERIALS): State.WAITING,
     (State.IN_HAND, Act.FINISH): State.DONE,
     (State.IN_HAND, Act.PASS_ON): State.ASSIGNED,
@@ -63,6 +69,44 @@ class NotPossibleError(Exception):
     def __init__(self, state: State, act: Act) -> None:
         super().__init__(f"{act} is not possible from {state}")
         self.state, self.act = state, act
+
+
+class ChangedError(Exception):
+    """Somebody acted since the page was read: who (as the ledger names them) did what, when.
+
+    `undone` says that they took this act back.
+    """
+
+    def __init__(
+        self, state: State, did: Act, person: str, at: datetime, *, undone: bool = False
+    ) -> None:
+        super().__init__(f"{did} by {person} at {at:%Y-%m-%d %H:%M}; it is {state} now")
+        self.state, self.did, self.person, self.at, self.undone = state, did, person, at, undone
+
+
+class IncompleteError(ValueError):
+    """Something was not said that has to be: `lacks` names it, such as `why`, `to` or `reason`."""
+
+    def __init__(self, lacks: str) -> None:
+        super().__init__(f"{lacks} is missing")
+        self.lacks = lacks
+
+
+class TooLateReason(StrEnum):
+    """Why something is not taken back."""
+
+    NOTHING = "nothing"  # there is nothing of this person's to take back
+    LATE = "late"  # longer ago than may be
+    TOLD = "told"  # the resident's telephone has rung already
+    BUILT_ON = "built_on"  # somebody went on from there
+
+
+class TooLateError(Exception):
+    """It stays as it is; carries why."""
+
+    def __init__(self, why: TooLateReason) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 def after(state: State, act: Act) -> State:

@@ -8,7 +8,6 @@ from sqlalchemy import (
     JSON,
     CheckConstraint,
     Date,
-    Enum,
     ForeignKey,
     Index,
     String,
@@ -18,12 +17,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hotline.db import Base, UtcDateTime
+from hotline.db import kept as _kept
 from tickets.lifecycle import State
-
-
-def _kept(kind: type[StrEnum]) -> Enum:
-    """An enum kept by its value, as plain text."""
-    return Enum(kind, native_enum=False, length=20, values_callable=lambda k: [e.value for e in k])
 
 
 class Role(StrEnum):
@@ -43,6 +38,28 @@ class Source(StrEnum):
     TALK = "talk"  # a volunteer took the call
     SHORT_CALL = "short_call"
     DESK = "desk"
+
+
+class Mode(StrEnum):
+    """How an errand is done."""
+
+    HELP = "help"  # 帮办: with them
+    FOR_THEM = "for_them"  # 代办: somebody goes for them
+    AT_HOME = "at_home"  # 上门办: it is done in their home
+
+
+class Complexity(StrEnum):
+    ROUTINE = "routine"
+    COMPLEX = "complex"
+
+
+class Elsewhere(StrEnum):
+    """Who does what the line does not."""
+
+    CITY_LINE = "12345"
+    AMBULANCE = "120"
+    POLICE = "110"
+    OTHER = "other"
 
 
 class Fetch(StrEnum):
@@ -177,7 +194,23 @@ class Ticket(Base):
     missing: Mapped[str] = mapped_column(String(200), default="")
     satisfaction: Mapped[int | None] = mapped_column(default=None)
     contacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    assigned_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # the last time
+    accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # this round
+    done_by: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # a deadline
     done_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    # who accepted it last: theirs until another accepts, also while it is being passed on
+    holder_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
+    mode: Mapped[Mode | None] = mapped_column(_kept(Mode), default=None)
+    complexity: Mapped[Complexity] = mapped_column(_kept(Complexity), default=Complexity.ROUTINE)
+    in_person: Mapped[bool] = mapped_column(default=False)  # they came to the desk themselves
+    resident_trips: Mapped[int | None] = mapped_column(default=None)  # by their own count
+    merged_into_id: Mapped[int | None] = mapped_column(
+        ForeignKey("tickets.id"), default=None, index=True
+    )
+    referred_to: Mapped[Elsewhere | None] = mapped_column(_kept(Elsewhere), default=None)
+    void_reason: Mapped[str] = mapped_column(String(200), default="")
+    version: Mapped[int] = mapped_column(default=0)  # one more with every act and every undoing
     test: Mapped[bool] = mapped_column(default=False)
 
     resident: Mapped[Resident | None] = relationship(init=False, foreign_keys=[resident_id])

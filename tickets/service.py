@@ -1,35 +1,68 @@
 """What the telephone and the desk ask of the errand side. The door's transaction, the door's clock."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from hotline.clock import local
 from hotline.config import Settings
-from tickets import ledger, promises
+from tickets import deeds, ledger, merging, numbers, promises
 from tickets.hours import after_duty_time
 from tickets.ledger import SYSTEM, Person
-from tickets.lifecycle import OPEN, Act, State, after
+from tickets.lifecycle import OPEN, Act, IncompleteError, State, after
 from tickets.models import (
+    Complexity,
     Duty,
+    Elsewhere,
     Event,
     Kind,
+    Mode,
     Promise,
     PromiseState,
     Resident,
     ResidentPhone,
     Source,
     Ticket,
-    TicketDay,
     Volunteer,
 )
 from tickets.roster import duty_times, next_shift, on_duty
 
 NEWS_OF = {Act.FINISH: Event.DONE, Act.ASK_MATERIALS: Event.MATERIALS}
+# After these the news that was to be told is no longer true.
+OVERTAKES = {Act.REOPEN, Act.WITHDRAW, Act.VOID, Act.MERGE, Act.REFER, Act.RESUME}
+TOUCHES_NEWS = OVERTAKES | NEWS_OF.keys()
 URGENT_SHORT_CALLS = 3  # of one number within half an hour
+
+NEEDS: Mapping[Act, str] = {
+    Act.ASSIGN: "to",
+    Act.PASS_ON: "to",
+    Act.ASK_MATERIALS: "missing",
+    Act.MERGE: "into",
+    Act.REFER: "elsewhere",
+    Act.VOID: "why",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What is said with an act; `NEEDS` names what each cannot do without."""
+
+    why: str = ""
+    to: Volunteer | None = None  # whom it is given to
+    missing: str = ""
+    into: Ticket | None = None  # the request it is the same as
+    elsewhere: Elsewhere | None = None
+
+    def complete(self, what: Act) -> None:
+        """Raise IncompleteError if the act lacks what it needs."""
+        lacks = NEEDS.get(what)
+        said = getattr(self, lacks) if lacks else True
+        if lacks and not (said.strip() if isinstance(said, str) else said):
+            raise IncompleteError(lacks)
 
 
 # Built once: it is asked at every ring.
@@ -78,6 +111,7 @@ def open_ticket(
     by: Person,
     call_id: int | None = None,
     taken_by: int | None = None,
+    in_person: bool = False,
     test: bool = False,
 ) -> Ticket:
     """Open a request and give it to whoever is on duty, or else to the next who will be."""
@@ -90,12 +124,14 @@ def open_ticket(
     resident = resident_of(session, phone)
     ticket = Ticket(
         day=local(now).date(),
-        sequence=_next_sequence(session, now),
+        sequence=numbers.next_sequence(session, local(now).date()),
         kind=kind,
         source=source,
         opened_at=now,
         accept_by=after_duty_time(now, timedelta(minutes=settings.accept_within_minutes), times),
         contact_by=after_duty_time(now, timedelta(minutes=contact_minutes), times),
+        done_by=now + allowed(settings, Complexity.ROUTINE),
+        in_person=in_person,
         phone=phone,
         resident_id=resident.id if resident else None,
         call_id=call_id,
@@ -103,6 +139,7 @@ def open_ticket(
     )
     session.add(ticket)
     session.flush()
+    deeds.keep_round(session, ticket, now)
     ledger.write(
         session,
         at=now,
@@ -130,49 +167,118 @@ def act(
     by: Person,
     now: datetime,
     *,
+    seen: int | None = None,
     why: str = "",
     to: Volunteer | None = None,
     missing: str = "",
+    into: Ticket | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> list[int]:
     """Do what the table of transitions allows; the one place where a ticket's state changes.
 
-    Returns the promises to ring the bell for. Raises NotPossibleError, and ValueError where an
-    act lacks what it needs (whom to pass on to, what is missing).
+    `seen` is the version the person decided on. Returns the promises to ring the bell for. Raises,
+    with nothing changed: ChangedError, NotPossibleError, IncompleteError, NotMergedError.
     """
-    before, ticket_state = ticket.state, after(ticket.state, what)
-    if what in {Act.ASSIGN, Act.PASS_ON} and to is None:
-        raise ValueError(f"{what} needs a person")
-    if what is Act.ASK_MATERIALS and not missing.strip():
-        raise ValueError("what is missing must be named")
-    ticket.state = ticket_state
-    if to is not None:
-        ticket.assignee_id = to.id
-    if what is Act.ACCEPT:
-        ticket.assignee_id = by.volunteer_id or ticket.assignee_id
-        ticket.first_taker_id = ticket.first_taker_id or ticket.assignee_id
-    if what is Act.ASK_MATERIALS:
-        ticket.missing = missing.strip()[:200]
-    if what is Act.FINISH:
-        ticket.done_at = now
-    if what is Act.REOPEN:
-        ticket.round += 1
-        ticket.done_at = None
+    said = Said(why=why.strip(), to=to, missing=missing.strip(), into=into, elsewhere=elsewhere)
+    for row in sorted(filter(None, (ticket, into)), key=lambda row: row.id):
+        deeds.lock(session, row, seen if row is ticket else None)  # in one order: no deadlock
+    before, before_state = deeds.snapshot(ticket), ticket.state
+    after_state = after(ticket.state, what)
+    said.complete(what)
+    target = merging.survivor(session, ticket, into) if what is Act.MERGE and into else None
+    news = deeds.open_news(session, ticket) if what in TOUCHES_NEWS else set()
+    _change(ticket, what, by, now, said)
+    ticket.state = after_state
+    ticket.merged_into_id = target.id if target else None
+    deed = deeds.write(session, ticket, what, by, now, before)
+    if not deeds.ROUND.isdisjoint(deed.was):
+        deeds.keep_round(session, ticket, now, why if what is Act.REOPEN else "")
+    facts: dict[str, Any] = {"into": ticket.merged_into_id} if target else {}
+    if what is Act.REFER:
+        facts["elsewhere"] = elsewhere
     ledger.write(
         session, at=now, person=by, act=what, object_kind="ticket", object_id=ticket.id,
-        why=why, before=before, after=ticket.state, to=to.id if to else None,
+        why=why, before=before_state, after=after_state, to=to.id if to else None, **facts,
     )  # fmt: skip
-    if ticket.state is not before and what in {
-        Act.REOPEN,
-        Act.WITHDRAW,
-        Act.VOID,
-        Act.MERGE,
-        Act.REFER,
-        Act.RESUME,
-    }:
+    if what in OVERTAKES:
         drop_news(session, ticket, now)
+    owed: list[int] = []
     if (event := NEWS_OF.get(what)) and ticket.kind is Kind.ERRAND:
-        return announce(session, ticket, event, by, now)
-    return []
+        owed = announce(session, ticket, event, by, now)
+    still = deeds.open_news(session, ticket) if what in TOUCHES_NEWS else set()
+    deed.owed, deed.dropped = sorted(still - news), sorted(news - still)
+    return owed
+
+
+def _change(ticket: Ticket, what: Act, by: Person, now: datetime, said: Said) -> None:
+    """What an act changes besides the state."""
+    match what:
+        case Act.ASSIGN | Act.PASS_ON:
+            assert said.to is not None  # noqa: S101
+            ticket.assignee_id, ticket.assigned_at = said.to.id, now
+        case Act.ACCEPT:
+            ticket.assignee_id = ticket.holder_id = by.volunteer_id or ticket.assignee_id
+            ticket.first_taker_id = ticket.first_taker_id or ticket.assignee_id
+            ticket.accepted_at = ticket.accepted_at or now
+        case Act.ASK_MATERIALS:
+            ticket.missing = said.missing[:200]
+        case Act.FINISH:
+            ticket.done_at = now
+        case Act.CONFIRM:
+            ticket.closed_at = now
+        case Act.REOPEN:
+            if ticket.done_by:  # as much time as the round before had
+                began_at = ticket.opened_at if ticket.round == 1 else ticket.accepted_at
+                ticket.done_by = now + (ticket.done_by - (began_at or now))
+            ticket.round += 1
+            ticket.accepted_at, ticket.done_at, ticket.closed_at = now, None, None
+        case Act.REFER:
+            ticket.referred_to = said.elsewhere
+        case Act.VOID:
+            ticket.void_reason = said.why[:200]
+        case _:
+            pass
+
+
+def describe(
+    session: Session,
+    settings: Settings,
+    ticket: Ticket,
+    by: Person,
+    now: datetime,
+    *,
+    mode: Mode | None = None,
+    complexity: Complexity | None = None,
+    matter: str | None = None,
+    resident_trips: int | None = None,
+) -> None:
+    """Write down what has become known of a request; what is None stays as it is.
+
+    A complex request has longer from where its round began.
+    """
+    told: dict[str, Any] = {"mode": mode, "complexity": complexity, "matter": matter, "resident_trips": resident_trips}  # fmt: skip
+    news = {
+        name: value
+        for name, value in told.items()
+        if value is not None and value != getattr(ticket, name)
+    }
+    if not news:
+        return
+    if "complexity" in news and complexity and ticket.done_by:
+        ticket.done_by += allowed(settings, complexity) - allowed(settings, ticket.complexity)
+        deeds.keep_round(session, ticket, now)
+    for name, value in news.items():
+        setattr(ticket, name, value)
+    ledger.write(
+        session, at=now, person=by, act="describe", object_kind="ticket", object_id=ticket.id, **news
+    )  # fmt: skip
+
+
+def allowed(settings: Settings, complexity: Complexity) -> timedelta:
+    """How long a round may take, by the clock."""
+    if complexity is Complexity.COMPLEX:
+        return timedelta(days=settings.complex_done_within_days)
+    return timedelta(hours=settings.done_within_hours)
 
 
 def announce(
@@ -254,16 +360,3 @@ def forget_ring_backs(session: Session, phone: str, now: datetime) -> None:
     )
     for ticket in session.scalars(owed):
         act(session, ticket, Act.WITHDRAW, SYSTEM, now, why="又打来，留了话")
-
-
-def _next_sequence(session: Session, now: datetime) -> int:
-    """The day's next number; simultaneous requests queue at the day's row."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    days = TicketDay.__table__
-    statement = (
-        insert(TicketDay)
-        .values(day=local(now).date(), last=1)
-        .on_conflict_do_update(index_elements=[days.c.day], set_={"last": days.c.last + 1})
-        .returning(days.c.last)
-    )
-    return int(session.execute(statement).scalar_one())

@@ -15,9 +15,10 @@ from hotline.web import board, listen, words
 from hotline.web.board import Standing
 from hotline.web.guard import needs
 from hotline.web.words import Asks
-from tickets import ledger, service
-from tickets.lifecycle import OPEN, Act, NotPossibleError, possible
-from tickets.models import Kind, LedgerLine, Recording, Role, Ticket, Volunteer
+from tickets import ledger, merging, numbers, service
+from tickets.lifecycle import OPEN, Act, ChangedError, NotPossibleError, possible
+from tickets.merging import NotMergedError
+from tickets.models import Elsewhere, Kind, LedgerLine, Recording, Role, Ticket, Volunteer
 
 LONGEST_WHY = 400
 LONGEST_MISSING = 200
@@ -53,6 +54,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
                 "request.html", ticket=ticket, card=board.card(ticket, settings, now), me=who,
                 buttons=board.buttons(ticket, who), people=board.others(session, who, ticket),
                 life=board.life(session, ticket, names), told=board.return_calls(ticket), names=names,
+                recordings=merging.recordings(session, ticket),
                 masked=mask(ticket.phone) if ticket.phone else "", now=now, refused=refused,
                 typed=request.form, longest=LONGEST_TEXT,
                 may_take=not who.may_work(ticket) and who.visitor.role is Role.VOLUNTEER and Act.ACCEPT in possible(ticket.state),
@@ -227,19 +229,38 @@ def _press(session: Session, me: Standing, ticket: Ticket, now: datetime) -> tup
     if len(missing) > LONGEST_MISSING:
         raise Refused("long_why", {"act": what, "length": len(missing), "longest": LONGEST_MISSING})
     to = _chosen(session, ticket, what) if button.asks is Asks.WHOM else None
+    into = numbers.find(session, why) if what is Act.MERGE else None
+    if what is Act.MERGE and into is None:
+        raise Refused("no_such_number", {"act": what})
+    elsewhere = _elsewhere(why) if what is Act.REFER else None
     try:
-        owed = service.act(session, ticket, what, by, now, why=why, to=to, missing=missing)
+        owed = service.act(
+            session, ticket, what, by, now,
+            seen=_seen(), why=why, to=to, missing=missing, into=into, elsewhere=elsewhere,
+        )  # fmt: skip
         if what is Act.ASSIGN and to and to.id == me.visitor.id:
             owed += service.act(session, ticket, Act.ACCEPT, by, now)
         if what is Act.FINISH and ticket.kind is Kind.RING_BACK:
             # The call itself was the errand: nothing is left to ring about.
             ticket.contacted_at = ticket.contacted_at or now
             owed += service.act(session, ticket, Act.CONFIRM, by, now, why="已经通过电话")
-    except NotPossibleError:
+    except NotMergedError as error:
+        raise Refused("not_merged", {"act": what, "hindrance": error.why}) from None
+    except (NotPossibleError, ChangedError):
         raise _stale(session, me, ticket, what) from None
     if owed:
         return owed, "记下来了。电脑会打电话告诉他。"
     return owed, f"记下来了：{button.words}。"
+
+
+def _elsewhere(why: str) -> Elsewhere:
+    return Elsewhere(why) if why in list(Elsewhere) else Elsewhere.OTHER
+
+
+def _seen() -> int | None:
+    """The version of the request that the page showed, where it says so."""
+    version = request.form.get("version", "")
+    return int(version) if version.isascii() and version.isdigit() and len(version) < 10 else None
 
 
 def _chosen(session: Session, ticket: Ticket, what: Act) -> Volunteer:

@@ -81,6 +81,7 @@ DID: Mapping[str, str] = {
     "merge": "{who}并到别的事里：{why}",
     "refer": "{who}转给{why}",
     "withdraw": "{who}说不用办了：{why}",
+    "undo": "{who}撤回了刚才那一下",
     "void": "{who}说是打错的：{why}",
     "owe_return_call": "要回电话：{event}",
     "return_call": "回电话：{outcome}",

@@ -90,6 +90,69 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_devices_code_hash"), ["code_hash"], unique=False)
 
     op.create_table(
+        "journeys",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "went",
+            sa.Enum("resident", "volunteer", name="went", native_enum=False, length=20),
+            nullable=False,
+        ),
+        sa.Column("place", sa.String(length=40), nullable=False),
+        sa.Column("settled", sa.Boolean(), nullable=False),
+        sa.Column("written_by", sa.String(length=60), nullable=False),
+        sa.Column("written_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("volunteer_id", sa.Integer(), nullable=True),
+        sa.Column(
+            "reason",
+            sa.Enum(
+                "materials",
+                "closed",
+                "breakdown",
+                "wrong_place",
+                "in_person",
+                "other",
+                name="reason",
+                native_enum=False,
+                length=20,
+            ),
+            nullable=True,
+        ),
+        sa.Column("reason_note", sa.String(length=200), nullable=False),
+        sa.Column("withdrawn_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["volunteer_id"], ["volunteers.id"], name=op.f("fk_journeys_volunteer_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_journeys")),
+    )
+    with op.batch_alter_table("journeys", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_journeys_at"), ["at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_journeys_volunteer_id"), ["volunteer_id"], unique=False
+        )
+
+    op.create_table(
+        "matters",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("words", sa.JSON(), nullable=False),
+        sa.Column("urgent", sa.Boolean(), nullable=False),
+        sa.Column("materials", sa.JSON(), nullable=False),
+        sa.Column("where", sa.String(length=200), nullable=False),
+        sa.Column("hours", sa.String(length=200), nullable=False),
+        sa.Column("by_proxy", sa.Boolean(), nullable=True),
+        sa.Column("checked_on", sa.Date(), nullable=True),
+        sa.Column("checked_by", sa.Integer(), nullable=True),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["checked_by"], ["volunteers.id"], name=op.f("fk_matters_checked_by")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_matters")),
+        sa.UniqueConstraint("code", name=op.f("uq_matters_code")),
+    )
+    op.create_table(
         "resident_phones",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("phone", sa.String(length=16), nullable=False),
@@ -179,13 +242,44 @@ def upgrade() -> None:
         sa.Column("missing", sa.String(length=200), nullable=False),
         sa.Column("satisfaction", sa.Integer(), nullable=True),
         sa.Column("contacted_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("assigned_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("accepted_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("done_by", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("done_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("holder_id", sa.Integer(), nullable=True),
+        sa.Column(
+            "mode",
+            sa.Enum("help", "for_them", "at_home", name="mode", native_enum=False, length=20),
+            nullable=True,
+        ),
+        sa.Column(
+            "complexity",
+            sa.Enum("routine", "complex", name="complexity", native_enum=False, length=20),
+            nullable=False,
+        ),
+        sa.Column("in_person", sa.Boolean(), nullable=False),
+        sa.Column("resident_trips", sa.Integer(), nullable=True),
+        sa.Column("merged_into_id", sa.Integer(), nullable=True),
+        sa.Column(
+            "referred_to",
+            sa.Enum("12345", "120", "110", "other", name="elsewhere", native_enum=False, length=20),
+            nullable=True,
+        ),
+        sa.Column("void_reason", sa.String(length=200), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("test", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["assignee_id"], ["volunteers.id"], name=op.f("fk_tickets_assignee_id")
         ),
         sa.ForeignKeyConstraint(
             ["first_taker_id"], ["volunteers.id"], name=op.f("fk_tickets_first_taker_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["holder_id"], ["volunteers.id"], name=op.f("fk_tickets_holder_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["merged_into_id"], ["tickets.id"], name=op.f("fk_tickets_merged_into_id")
         ),
         sa.ForeignKeyConstraint(
             ["resident_id"], ["residents.id"], name=op.f("fk_tickets_resident_id")
@@ -196,6 +290,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("tickets", schema=None) as batch_op:
         batch_op.create_index("ix_tickets_assignee_state", ["assignee_id", "state"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_tickets_merged_into_id"), ["merged_into_id"], unique=False
+        )
         batch_op.create_index("ix_tickets_open_by_phone", ["phone", "state"], unique=False)
         batch_op.create_index(batch_op.f("ix_tickets_opened_at"), ["opened_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_tickets_state"), ["state"], unique=False)
@@ -225,6 +322,176 @@ def upgrade() -> None:
     with op.batch_alter_table("calls", schema=None) as batch_op:
         batch_op.create_index("ix_calls_phone_started", ["phone", "started_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_started_at"), ["started_at"], unique=False)
+
+    op.create_table(
+        "carried",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("what", sa.String(length=80), nullable=False),
+        sa.Column("taken_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("taken_by", sa.Integer(), nullable=False),
+        sa.Column("returned_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("returned_by", sa.Integer(), nullable=True),
+        sa.Column("confirmed_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["returned_by"], ["volunteers.id"], name=op.f("fk_carried_returned_by")
+        ),
+        sa.ForeignKeyConstraint(["taken_by"], ["volunteers.id"], name=op.f("fk_carried_taken_by")),
+        sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_carried_ticket_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_carried")),
+    )
+    with op.batch_alter_table("carried", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_carried_ticket_id"), ["ticket_id"], unique=False)
+
+    op.create_table(
+        "deeds",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column(
+            "act",
+            sa.Enum(
+                "assign",
+                "accept",
+                "pass_on",
+                "ask_materials",
+                "resume",
+                "finish",
+                "confirm",
+                "reopen",
+                "merge",
+                "refer",
+                "withdraw",
+                "void",
+                name="act",
+                native_enum=False,
+                length=20,
+            ),
+            nullable=False,
+        ),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("person", sa.String(length=60), nullable=False),
+        sa.Column("was", sa.JSON(), nullable=False),
+        sa.Column("owed", sa.JSON(), nullable=False),
+        sa.Column("dropped", sa.JSON(), nullable=False),
+        sa.Column("undone_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_deeds_ticket_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deeds")),
+    )
+    with op.batch_alter_table("deeds", schema=None) as batch_op:
+        batch_op.create_index("ix_deeds_ticket", ["ticket_id", "id"], unique=False)
+
+    op.create_table(
+        "journey_tickets",
+        sa.Column("journey_id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["journey_id"], ["journeys.id"], name=op.f("fk_journey_tickets_journey_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["tickets.id"], name=op.f("fk_journey_tickets_ticket_id")
+        ),
+        sa.PrimaryKeyConstraint("journey_id", "ticket_id", name=op.f("pk_journey_tickets")),
+    )
+    with op.batch_alter_table("journey_tickets", schema=None) as batch_op:
+        batch_op.create_index("ix_journey_tickets_ticket_id", ["ticket_id"], unique=False)
+
+    op.create_table(
+        "reminders",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column(
+            "limit",
+            sa.Enum(
+                "accept", "contact", "done", "tell", name="limit", native_enum=False, length=20
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "step",
+            sa.Enum("volunteer", "substitute", "lead", name="step", native_enum=False, length=20),
+            nullable=False,
+        ),
+        sa.Column("volunteer_id", sa.Integer(), nullable=False),
+        sa.Column("past_since", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("made_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_reminders_ticket_id")),
+        sa.ForeignKeyConstraint(
+            ["volunteer_id"], ["volunteers.id"], name=op.f("fk_reminders_volunteer_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reminders")),
+        sa.UniqueConstraint(
+            "ticket_id",
+            "round",
+            "limit",
+            "volunteer_id",
+            name=op.f("uq_reminders_ticket_id_round_limit_volunteer_id"),
+        ),
+    )
+    with op.batch_alter_table("reminders", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_reminders_volunteer_id"), ["volunteer_id"], unique=False
+        )
+
+    op.create_table(
+        "ticked",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("what", sa.String(length=80), nullable=False),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["by"], ["volunteers.id"], name=op.f("fk_ticked_by")),
+        sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_ticked_ticket_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ticked")),
+        sa.UniqueConstraint("ticket_id", "what", name=op.f("uq_ticked_ticket_id_what")),
+    )
+    op.create_table(
+        "ticket_rounds",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("began_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("why", sa.String(length=400), nullable=False),
+        sa.Column("accepted_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("accepted_by", sa.Integer(), nullable=True),
+        sa.Column("done_by", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("done_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["accepted_by"], ["volunteers.id"], name=op.f("fk_ticket_rounds_accepted_by")
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["tickets.id"], name=op.f("fk_ticket_rounds_ticket_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket_rounds")),
+        sa.UniqueConstraint("ticket_id", "number", name=op.f("uq_ticket_rounds_ticket_id_number")),
+    )
+    with op.batch_alter_table("ticket_rounds", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ticket_rounds_began_at"), ["began_at"], unique=False)
+
+    op.create_table(
+        "visits",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum("fetch", "deliver", name="visitkind", native_enum=False, length=20),
+            nullable=False,
+        ),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("volunteer_id", sa.Integer(), nullable=False),
+        sa.Column("written_by", sa.String(length=60), nullable=False),
+        sa.Column("written_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("withdrawn_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_visits_ticket_id")),
+        sa.ForeignKeyConstraint(
+            ["volunteer_id"], ["volunteers.id"], name=op.f("fk_visits_volunteer_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_visits")),
+    )
+    with op.batch_alter_table("visits", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_visits_ticket_id"), ["ticket_id"], unique=False)
 
     op.create_table(
         "recordings",
@@ -421,6 +688,31 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_recordings_call_id"))
 
     op.drop_table("recordings")
+    with op.batch_alter_table("visits", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_visits_ticket_id"))
+
+    op.drop_table("visits")
+    with op.batch_alter_table("ticket_rounds", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ticket_rounds_began_at"))
+
+    op.drop_table("ticket_rounds")
+    op.drop_table("ticked")
+    with op.batch_alter_table("reminders", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_reminders_volunteer_id"))
+
+    op.drop_table("reminders")
+    with op.batch_alter_table("journey_tickets", schema=None) as batch_op:
+        batch_op.drop_index("ix_journey_tickets_ticket_id")
+
+    op.drop_table("journey_tickets")
+    with op.batch_alter_table("deeds", schema=None) as batch_op:
+        batch_op.drop_index("ix_deeds_ticket")
+
+    op.drop_table("deeds")
+    with op.batch_alter_table("carried", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_carried_ticket_id"))
+
+    op.drop_table("carried")
     with op.batch_alter_table("calls", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_calls_started_at"))
         batch_op.drop_index("ix_calls_phone_started")
@@ -430,6 +722,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_tickets_state"))
         batch_op.drop_index(batch_op.f("ix_tickets_opened_at"))
         batch_op.drop_index("ix_tickets_open_by_phone")
+        batch_op.drop_index(batch_op.f("ix_tickets_merged_into_id"))
         batch_op.drop_index("ix_tickets_assignee_state")
 
     op.drop_table("tickets")
@@ -442,6 +735,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_resident_phones_phone"))
 
     op.drop_table("resident_phones")
+    op.drop_table("matters")
+    with op.batch_alter_table("journeys", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_journeys_volunteer_id"))
+        batch_op.drop_index(batch_op.f("ix_journeys_at"))
+
+    op.drop_table("journeys")
     with op.batch_alter_table("devices", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_devices_code_hash"))
 
