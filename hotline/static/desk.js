@@ -19,6 +19,11 @@ for (const player of document.querySelectorAll(".player")) {
   sound.onpause = () => { play.textContent = sound.ended ? whole : play.dataset.on; };
 }
 
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.onclick = () => print();
+}
+
 // A draft is what is typed and not yet kept: by person, form and field, in this browser's tab only.
 const drafts = {
   prefix: `draft ${document.body.dataset.person} `,

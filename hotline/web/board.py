@@ -15,6 +15,7 @@ from hotline.web.auth import Visitor
 from hotline.web.guard import may
 from hotline.web.words import BUTTONS, Button
 from tickets.lifecycle import OPEN, Act, State, possible
+from tickets.matters import Matter
 from tickets.models import (
     Duty,
     Kind,
@@ -109,6 +110,16 @@ def finished_count(session: Session, me: Standing, now: datetime) -> int:
     ) or 0  # fmt: skip
 
 
+def finished_by(session: Session, label: str, now: datetime) -> int:
+    """How many requests this person finished today, by the ledger."""
+    morning = local(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    return session.scalar(
+        select(func.count(LedgerLine.object_id.distinct())).where(
+            LedgerLine.at >= morning, LedgerLine.act == Act.FINISH, LedgerLine.person == label
+        )
+    ) or 0  # fmt: skip
+
+
 def everything(session: Session, settings: Settings, now: datetime) -> list[Card]:
     """The newest requests of all, for whoever audits."""
     tickets = session.scalars(_shown().order_by(Ticket.opened_at.desc()).limit(MOST_SHOWN)).all()
@@ -174,6 +185,14 @@ def hint(ticket: Ticket) -> str:
         if heard.trusted and heard.text:
             return heard.text
     return ticket.note or "请听原音"
+
+
+def things(session: Session, ticket: Ticket) -> tuple[str, ...]:
+    """What has to be taken along: what is missing, else what the matter asks for."""
+    if ticket.missing:
+        return tuple(ticket.missing.split("、"))
+    matter = session.scalar(select(Matter).where(Matter.code == ticket.matter))
+    return tuple(matter.materials) if matter else ()
 
 
 def owes_visit(ticket: Ticket) -> bool:

@@ -12,7 +12,20 @@ from werkzeug.exceptions import HTTPException
 from hotline import logs
 from hotline.phone import Phone
 from hotline.runtime import Runtime
-from hotline.web import auth, desk, devices, door, guard, handset, letters, twin, words
+from hotline.web import (
+    auth,
+    calling,
+    desk,
+    devices,
+    door,
+    guard,
+    handset,
+    letters,
+    papers,
+    sounds,
+    twin,
+    words,
+)
 
 log = logs.logger(__name__)
 
@@ -35,8 +48,8 @@ def install(app: Flask, runtime: Runtime) -> None:
     # Kept in memory, by each process: it stops a guesser's hammering, the ledger of tries is the database's.
     limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
     app.register_blueprint(door.make_blueprint(runtime, limiter))
-    app.register_blueprint(devices.make_blueprint(runtime))
-    app.register_blueprint(desk.make_blueprint(runtime))
+    for room in (desk, calling, sounds, papers, devices):
+        app.register_blueprint(room.make_blueprint(runtime))
     if settings.demo:
         telephones = twin.Exchange(settings, runtime.clock)
         app.register_blueprint(handset.make_blueprint(runtime, app, telephones))

@@ -68,6 +68,13 @@ BUTTONS: Mapping[Act, Button] = {
     Act.VOID: Button("打错了，没这事", Asks.WHY, "怎么看出来的？", ("打错了", "没有声音", "不是找我们的")),
 }  # fmt: skip
 
+TALKED = {
+    "reached": "打通了，已经说清楚",
+    "go_out": "打通了，还要出门办",
+    "nobody": "没人接，等会再打",
+}
+WRONG_NUMBER = "号码不对"
+
 DID: Mapping[str, str] = {
     "open": "登记",
     "assign": "派给{to}",

@@ -1,0 +1,42 @@
+"""What is printed: the day's list for the room, and a slip to take along. No telephone number on any of them."""
+
+from typing import Any
+
+import segno
+from flask import Blueprint, abort, render_template, url_for
+
+from hotline.runtime import Runtime
+from hotline.web import board, sheet
+from hotline.web.guard import needs
+from tickets.models import Role, Ticket
+
+
+def make_blueprint(runtime: Runtime) -> Blueprint:
+    papers = Blueprint("papers", __name__)
+    db, settings = runtime.db, runtime.settings
+
+    @papers.get("/paper/today")
+    @needs(Role.VOLUNTEER)
+    def day() -> Any:
+        """A4: what is open for whoever prints it, with a box to tick."""
+        now = runtime.clock()
+        with db.writing() as session:
+            who = sheet.me(session, now)
+            sheet.note_look(session, "print_day", "volunteer", who.visitor.id, now)
+            cards = board.to_do(session, settings, who, now)
+        return render_template("paper_day.html", cards=cards, me=who, now=now)
+
+    @papers.get("/request/<int:ticket_id>/slip")
+    @needs(Role.VOLUNTEER)
+    def slip(ticket_id: int) -> Any:
+        """A5: one errand in letters of 18 points, and a code that opens its page."""
+        now = runtime.clock()
+        with db.writing() as session:
+            ticket = session.get(Ticket, ticket_id) or abort(404)
+            sheet.note_look(session, "print", "ticket", ticket_id, now)
+            card, things = board.card(ticket, settings, now), board.things(session, ticket)
+        address = f"{settings.public_url}{url_for('desk.one', ticket_id=ticket_id)}"
+        code = segno.make(address, error="m").svg_inline(omitsize=True, svgclass="qr", lineclass=None, title="打开这件事的码")  # fmt: skip
+        return render_template("paper_slip.html", card=card, things=things, now=now, code=code)
+
+    return papers
