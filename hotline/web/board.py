@@ -183,7 +183,7 @@ def hint(ticket: Ticket) -> str:
         if heard.corrected_text:
             return heard.corrected_text
         if heard.trusted and heard.text:
-            return heard.text
+            return words.clean(heard.text)
     return ticket.note or "请听原音"
 
 
