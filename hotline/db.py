@@ -4,13 +4,22 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
-from sqlalchemy import DateTime, Dialect, Engine, Enum, MetaData, create_engine, event
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Enum,
+    MetaData,
+    create_engine,
+    event,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, Session
 from sqlalchemy.types import TypeDecorator
@@ -75,7 +84,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that sees one state of the data and keeps nothing it changes."""
-        with Session(self.engine) as session:
+        with self.engine.connect() as connection, Session(connection) as session:
             yield session
 
     @contextmanager
@@ -84,14 +93,11 @@ class Database:
 
         Never hold it over a network call: on SQLite it holds the only pen.
         """
-        if self._gate is None:
-            with Session(self.engine) as session, session.begin():
+        with self._gate or nullcontext(), self.engine.connect() as connection:
+            connection.execution_options(begin="IMMEDIATE")
+            with connection.begin(), Session(connection, expire_on_commit=False) as session:
                 yield session
-            return
-        with self._gate, self.engine.connect() as connection:
-            immediate = connection.execution_options(begin="IMMEDIATE")
-            with Session(immediate, expire_on_commit=False) as session, session.begin():
-                yield session
+                session.flush()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -134,9 +140,20 @@ class WriterGate:
             self._file.close()
 
 
+def connection_of(session: Session) -> Connection:
+    """The connection beneath a session of ours, for prebuilt statements that know no ORM.
+
+    They see what was flushed, and cost a third of what they cost through the session.
+    """
+    return cast(Connection, session.bind)
+
+
 def _sqlite_engine(url: str, synchronous: str) -> Engine:
     engine = create_engine(
-        url, pool_size=POOL_SIZE, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
+        url,
+        pool_size=POOL_SIZE,
+        pool_use_lifo=True,  # the connection that wrote last still has its pages
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
     )
 
     @event.listens_for(engine, "connect")
@@ -155,6 +172,8 @@ def _sqlite_engine(url: str, synchronous: str) -> Engine:
         # A deferred transaction that reads and then writes fails at once when another wrote
         # in between, whatever the time-out; writers therefore say so when they begin.
         mode = connection.get_execution_options().get("begin", "DEFERRED")
-        connection.exec_driver_sql(f"BEGIN {mode}")
+        connection.connection.driver_connection.execute(
+            f"BEGIN {mode}"
+        )  # not by way of events again
 
     return engine

@@ -76,6 +76,7 @@ def demonstrate(listen: str, folder: Path, *, keep: bool, say: Say) -> None:
             remembered["pins"] = seeds.people(runtime)
             seeds.residents(runtime)
             seeds.roster(runtime)
+            seeds.matters(runtime)
             seeds.past_requests(runtime)
         seeds.roster(runtime)
         at_the_telephone = seeds.on_duty_now(runtime)

@@ -1,6 +1,7 @@
 """All tables in one place, for the migrations and for nobody else."""
 
 import ivr.models
+import tickets.checklist
 import tickets.devices
 import tickets.matters
 import tickets.models
@@ -12,6 +13,7 @@ from hotline.db import Base
 metadata = Base.metadata
 rooms = (
     ivr.models,
+    tickets.checklist,
     tickets.devices,
     tickets.matters,
     tickets.models,

@@ -15,6 +15,7 @@ from hotline.config import read_hours
 from hotline.runtime import Runtime
 from hotline.web.auth import set_pin
 from tickets import ledger, promises, rotation, service
+from tickets import matters as catalogue
 from tickets.lifecycle import Act
 from tickets.models import (
     Duty,
@@ -126,6 +127,12 @@ def roster(runtime: Runtime) -> None:
             first,
             DAYS_BACK + DAYS_AHEAD + 1,
         )
+
+
+def matters(runtime: Runtime) -> None:
+    """The catalogue, as every new house begins with it."""
+    with runtime.db.writing() as session:
+        catalogue.seed(session, runtime.clock())
 
 
 def on_duty_now(runtime: Runtime) -> str:

@@ -8,16 +8,32 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
+from hotline.db import connection_of
 from hotline.phone import CallerId, CallerKind
 from ivr import engine, slots
 from ivr.engine import Heard, Place
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus
-from ivr.turns import Asked, Planned, find, newest, repeat, step, where_it_stands
+from ivr.turns import CALLS, FIND_CALL, Asked, Planned, find, newest, repeat, step, where_it_stands
 from tickets import roster, service
 from tickets.models import Duty, Promise, PromiseState, ReturnTry, Ticket
 
 RECORDING_MAY_COME = timedelta(minutes=2)  # after the end of a call
+
+
+# All that a ring needs to know, asked at once.
+AT_A_RING = select(
+    FIND_CALL.with_only_columns(CALLS.c.id).scalar_subquery().label("call_id"),
+    roster.IS_ON_DUTY.exists().label("on_duty"),
+    *(
+        service.OPEN_REQUESTS.with_only_columns(Ticket.id)
+        .limit(1)
+        .offset(which)
+        .scalar_subquery()
+        .label(name)
+        for which, name in enumerate(("newest", "second"))
+    ),
+)
 
 
 class UnknownCallError(LookupError):
@@ -34,19 +50,19 @@ def ring(
     test: bool = False,
 ) -> Asked | Planned:
     """A call comes in. The same call ringing again hears the same words."""
-    if (call := find(session, sid)) is not None:
-        return repeat(session, call, 1)
     phone = caller.phone.e164 if caller.phone else None
-    known = caller.kind is CallerKind.KNOWN
-    requests = service.open_request_ids(session, phone) if phone else ()
-    on_duty = roster.is_on_duty(session, now)
+    known = connection_of(session).execute(AT_A_RING, {"sid": sid, "at": now, "phone": phone}).one()
+    if known.call_id is not None and (call := find(session, sid)) is not None:
+        return repeat(session, call, 1)
+    open_requests = [ticket for ticket in (known.newest, known.second) if ticket is not None]
+    recognised = caller.kind is CallerKind.KNOWN and open_requests
     facts = {
         "caller": caller.kind.value,
         "phone": phone,
-        "situation": "closed" if not on_duty else "open_request" if known and requests else "fresh",
-        "open_requests": len(requests),
-        "ticket": requests[0] if requests else None,
-        "volunteers": len(_people_to_ring(session, settings, now)) if on_duty else 0,
+        "situation": "closed" if not known.on_duty else "open_request" if recognised else "fresh",
+        "open_requests": len(open_requests),
+        "ticket": known.newest,
+        "volunteers": len(_people_to_ring(session, settings, now)) if known.on_duty else 0,
     }
     row = {"flow": "inbound", "caller_kind": caller.kind.value, "phone": phone, "test": test}
     return _begin(session, settings, sid, row, facts, now)

@@ -41,7 +41,8 @@ SILENT, WRONG = "silent", "wrong"
 PATIENT = frozenset({SILENT, WRONG})
 
 
-@dataclass(frozen=True, slots=True)
+# A step is a line of a table and equal to itself alone (eq=False): it can be a key of a cache.
+@dataclass(frozen=True, slots=True, eq=False)
 class Menu:
     """A question with keys. Silence and every wrong key lead on by themselves."""
 
@@ -59,7 +60,7 @@ class Menu:
     informs: bool = False  # who hears this has what he rang for, and may hang up
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """A beep, then the caller speaks. Ends by hanging up, a key or silence."""
 
@@ -71,7 +72,7 @@ class Record:
     keys: Mapping[str, str] = field(default_factory=dict)  # a key that does more than end it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Fork:
     """Leads on by a fact or a counter, without a word."""
 
@@ -81,7 +82,7 @@ class Fork:
     otherwise: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tell:
     """Says something and goes on."""
 
@@ -91,7 +92,7 @@ class Tell:
     effect: Effect | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Find:
     """Rings volunteers one after another; the door supplies whom."""
 
@@ -101,7 +102,7 @@ class Find:
     answered: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class End:
     """Says goodbye and hangs up."""
 

@@ -49,6 +49,7 @@ class Turn(Base):
     that led to it. The newest turn of a call is where the call stands."""
 
     __tablename__ = "turns"
+    __table_args__ = ({"sqlite_with_rowid": False},)  # found by its key only: one tree, not two
 
     call_id: Mapped[int] = mapped_column(ForeignKey("calls.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

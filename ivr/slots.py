@@ -14,7 +14,7 @@ from ivr.engine import FACT, Said
 from tickets import service
 from tickets.hours import after_duty_time
 from tickets.models import Recording, Ticket
-from tickets.roster import duty_times, next_shift, on_duty
+from tickets.roster import duty_times, next_shift, next_start, on_duty
 
 Word = Mapping[str, Any]
 
@@ -57,9 +57,9 @@ def fill(
         case "I31":
             slots["within"] = prompts.spoken_duration(settings.contact_within_minutes)
         case "I40":
-            shift = next_shift(session, now)
+            start = next_start(session, now)
             slots["next_duty"] = (
-                prompts.spoken_moment(shift.starts_at, now) if shift else prompts.NEXT_DUTY_UNKNOWN
+                prompts.spoken_moment(start, now) if start else prompts.NEXT_DUTY_UNKNOWN
             )
         case "O01" | "O11" | "O12" | "O14":
             slots |= _news(session, settings, memory, now)

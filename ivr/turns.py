@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Executable, Row, Table, bindparam, insert, select
+from sqlalchemy import Executable, Row, Table, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
+from hotline.db import connection_of
 from ivr import engine
 from ivr.engine import Effect, Waiting
 from ivr.flow import FLOWS
@@ -22,7 +23,9 @@ from tickets.models import Duty, Promise, PromiseState, ReturnTry
 
 SETTLE_AFTER = timedelta(minutes=30)  # longer than any call; then the carrier is asked how it ended
 
-CALLS, TURNS, PROMISES = (cast(Table, row.__table__) for row in (Call, Turn, Promise))
+CALLS, TURNS, PROMISES, TRIES = (
+    cast(Table, row.__table__) for row in (Call, Turn, Promise, ReturnTry)
+)
 
 # Every key of every caller runs through these. Built once they cost a fifth of what the same
 # statements cost through the ORM (measured: 205 µs against 1,138).
@@ -42,6 +45,11 @@ WHERE_IT_STANDS = (
     .limit(1)
 )
 ADD_PROMISE = insert(PROMISES)
+NAME_TRY = (
+    update(TRIES)
+    .where(TRIES.c.id == bindparam("try"), TRIES.c.carrier_sid.is_(None))
+    .values(carrier_sid=bindparam("sid"))
+)
 ADD_CALL = {
     "sqlite": sqlite.insert(CALLS)
     .on_conflict_do_nothing(index_elements=["carrier_sid"])
@@ -160,14 +168,12 @@ def _add_call(session: Session, sid: str, row: Mapping[str, Any], now: datetime)
         }  # fmt: skip
         _run(session, ADD_PROMISE, promise)
         if row.get("try_id"):
-            attempt = session.get_one(ReturnTry, row["try_id"])
-            attempt.carrier_sid = attempt.carrier_sid or sid
+            _run(session, NAME_TRY, {"try": row["try_id"], "sid": sid})
     return added
 
 
 def _run(session: Session, statement: Executable, values: Mapping[str, Any]) -> CursorResult[Any]:
-    """Straight to the connection of the session's transaction: these statements know no ORM."""
-    return session.connection().execute(statement, values)
+    return connection_of(session).execute(statement, values)
 
 
 def _dialect(session: Session) -> str:

@@ -1,8 +1,8 @@
 """A turn as TwiML of the portable subset: Say, Play, Gather, Record, Redirect, Hangup, Dial."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
 
 from twilio.twiml.voice_response import Dial, Gather, VoiceResponse
 
@@ -23,17 +23,32 @@ class Voices(Protocol):
     def recorded(self, prompt: str) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
+class Spoken(NamedTuple):
+    """One word as a carrier gets it: an address to play, or a text to say."""
+
+    play: str = ""
+    say: str = ""
+
+
 class Scribe:
     """Writes TwiML documents for one house."""
 
-    settings: Settings
-    voices: Voices
+    def __init__(self, settings: Settings, voices: Voices) -> None:
+        self.settings = settings
+        self.voices = voices
+        # Most callers are asked the same few things: writing them out is half of answering.
+        self._document = lru_cache(maxsize=512)(self._write)
 
     def ask(
         self, step: Waiting, words: Words, *, turn: int, ring: Mapping[str, Any] | None = None
     ) -> str:
         """The document of one turn; `ring` names the volunteer to ring (phone, seconds, call)."""
+        spoken = tuple(map(self._spoken, words))
+        return self._document(step, spoken, turn, tuple(ring.items()) if ring else ())
+
+    def _write(
+        self, step: Waiting, spoken: Sequence[Spoken], turn: int, ring: Sequence[tuple[str, Any]]
+    ) -> str:
         response = VoiceResponse()
         answer = self._url("turn", turn=turn)
         match step:
@@ -45,11 +60,11 @@ class Scribe:
                     timeout=self._wait(step),
                     finish_on_key="",
                 )
-                self._say(gather, words)
+                self._say(gather, spoken)
                 response.append(gather)
                 response.redirect(f"{answer}&silent=1", method="POST")
             case Record():
-                self._say(response, words)
+                self._say(response, spoken)
                 response.record(
                     action=answer, method="POST", max_length=self.settings.message_max_seconds,
                     timeout=self.settings.message_silence_seconds, finish_on_key=RECORD_ENDING_KEYS,
@@ -58,10 +73,10 @@ class Scribe:
                 )  # fmt: skip
                 response.redirect(f"{answer}&empty=1", method="POST")
             case Find():
-                self._say(response, words)
-                self._dial(response, answer, turn, ring)
+                self._say(response, spoken)
+                self._dial(response, answer, turn, dict(ring))
             case End():
-                self._say(response, words)
+                self._say(response, spoken)
                 response.hangup()
         return str(response)
 
@@ -76,7 +91,9 @@ class Scribe:
             timeout=self.settings.menu_wait_seconds,
             finish_on_key="",
         )
-        self._say(gather, [{"prompt": "I32", "slots": {"line": self.settings.line_name}}])
+        self._say(
+            gather, [self._spoken({"prompt": "I32", "slots": {"line": self.settings.line_name}})]
+        )
         response.append(gather)
         response.redirect(f"{where}&silent=1", method="POST")
         return str(response)
@@ -95,9 +112,10 @@ class Scribe:
         response = VoiceResponse()
         slots = {"committee_phone": self._committee_phone()}
         if standalone:
-            self._speak(response, prompts.text("I50", slots))
+            said = Spoken(say=prompts.text("I50", slots))
         else:
-            self._say(response, [{"prompt": "I50", "slots": slots}])
+            said = self._spoken({"prompt": "I50", "slots": slots})
+        self._say(response, [said])
         response.hangup()
         return str(response)
 
@@ -107,9 +125,9 @@ class Scribe:
         return prompts.spoken_digits(Phone(self.settings.committee_phone).dialled)
 
     def _dial(
-        self, response: VoiceResponse, answer: str, turn: int, ring: Mapping[str, Any] | None
+        self, response: VoiceResponse, answer: str, turn: int, ring: Mapping[str, Any]
     ) -> None:
-        if ring is None:
+        if not ring:
             response.redirect(f"{answer}&untaken=1", method="POST")
             return
         able = self.settings.capabilities
@@ -126,20 +144,22 @@ class Scribe:
         )
         response.append(dial)
 
-    def _say(self, verb: VoiceResponse | Gather, words: Words) -> None:
-        for word in words:
-            if "sound" in word:
-                verb.play(self._url(f"sound/{word['sound']}.wav"))
-            elif "own" in word:
-                verb.play(word["own"])
-            elif not word["slots"] and self.voices.recorded(word["prompt"]):
-                verb.play(self._url(f"prompt/{word['prompt']}.wav"))
-            else:
-                self._speak(verb, prompts.text(word["prompt"], word["slots"]))
+    def _spoken(self, word: Mapping[str, Any]) -> Spoken:
+        if "sound" in word:
+            return Spoken(play=self._url(f"sound/{word['sound']}.wav"))
+        if "own" in word:
+            return Spoken(play=word["own"])
+        if not word["slots"] and self.voices.recorded(word["prompt"]):
+            return Spoken(play=self._url(f"prompt/{word['prompt']}.wav"))
+        return Spoken(say=prompts.text(word["prompt"], word["slots"]))
 
-    def _speak(self, verb: VoiceResponse | Gather, text: str) -> None:
+    def _say(self, verb: VoiceResponse | Gather, spoken: Sequence[Spoken]) -> None:
         voice = {"voice": self.settings.speech_voice} if self.settings.speech_voice else {}
-        verb.say(text, language=self.settings.speech_language, **voice)
+        for word in spoken:
+            if word.play:
+                verb.play(word.play)
+            else:
+                verb.say(word.say, language=self.settings.speech_language, **voice)
 
     def _wait(self, step: Menu) -> int:
         return (

@@ -231,7 +231,8 @@ def _is_signed(settings: Settings, validators: list[RequestValidator]) -> bool:
     url = settings.public_url + target
     # The scheme is our setting's, never what a header of the request asks for.
     scheme = settings.signature_scheme
-    return any(validator.validate(url, request.form, signature, scheme) for validator in validators)
+    form = request.form
+    return any(validator.validate(url, form, signature, scheme) for validator in validators)
 
 
 def _heard(session: Session, settings: Settings) -> Heard:

@@ -21,6 +21,7 @@ from hotline.clock import SHANGHAI
 from hotline.config import Capability, Settings
 from hotline.runtime import Runtime, build
 from hotline.schema import metadata
+from tickets import matters
 from worker.jobs import Hands
 
 PUBLIC_URL = "https://line.test"
@@ -145,6 +146,8 @@ def open_house(settings: Settings, clock: HandClock) -> TestHouse:
     """A house with its tables, people and roster."""
     runtime = build(settings, clock.now, DeafBell())
     metadata.create_all(runtime.db.engine)
+    with runtime.db.writing() as session:
+        matters.seed(session, clock.now())
     hands = Hands(runtime)
     books = DatabaseBooks(runtime, clock, hands)
     books.open_for_business()

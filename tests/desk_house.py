@@ -21,7 +21,7 @@ from hotline.app import create_app
 from hotline.runtime import Runtime, build
 from hotline.schema import metadata
 from hotline.web.auth import DEVICE_COOKIE, set_pin
-from tickets import devices, ledger, service
+from tickets import devices, ledger, matters, service
 from tickets.models import (
     Fetch,
     Kind,
@@ -167,6 +167,7 @@ def open_desk(folder: Any, clock: HandClock, **given: Any) -> DeskHouse:
     metadata.create_all(runtime.db.engine)
     people = {name: Volunteer(name=name, role=role) for name, role in PEOPLE.items()}
     with runtime.db.writing() as session:
+        matters.seed(session, clock.now())
         for person in people.values():
             person.pin_hash = _pin_hash()
             person.totp_secret = SECOND if person.role is Role.ADMIN else None

@@ -1,6 +1,7 @@
 """Acts as rows: what an act changed, so that it can be put back, and how each round went."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -8,8 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from tickets.ledger import Person
-from tickets.lifecycle import Act, ChangedError, State
-from tickets.models import Duty, Elsewhere, Promise, PromiseState, Ticket
+from tickets.lifecycle import Act, ChangedError, IncompleteError, State
+from tickets.models import Duty, Elsewhere, Promise, PromiseState, Ticket, Volunteer
 from tickets.rounds import Deed, TicketRound
 
 # The columns an act may change, and how each is read back from JSON.
@@ -31,6 +32,34 @@ COLUMNS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 ROUND = frozenset({"round", "holder_id", "accepted_at", "done_by", "done_at", "closed_at"})
+
+
+NEEDS: Mapping[Act, str] = {
+    Act.ASSIGN: "to",
+    Act.PASS_ON: "to",
+    Act.ASK_MATERIALS: "missing",
+    Act.MERGE: "into",
+    Act.REFER: "elsewhere",
+    Act.VOID: "why",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What is said with an act; `NEEDS` names what each cannot do without."""
+
+    why: str = ""
+    to: Volunteer | None = None  # whom it is given to
+    missing: str = ""
+    into: Ticket | None = None  # the request it is the same as
+    elsewhere: Elsewhere | None = None
+
+    def complete(self, what: Act) -> None:
+        """Raise IncompleteError if the act lacks what it needs."""
+        lacks = NEEDS.get(what)
+        said = getattr(self, lacks) if lacks else True
+        if lacks and not (said.strip() if isinstance(said, str) else said):
+            raise IncompleteError(lacks)
 
 
 def lock(session: Session, ticket: Ticket, seen: int | None) -> None:
@@ -59,18 +88,42 @@ def snapshot(ticket: Ticket) -> dict[str, Any]:
     return {name: _plain(getattr(ticket, name)) for name in COLUMNS}
 
 
-def write(
-    session: Session, ticket: Ticket, act: Act, by: Person, now: datetime, before: Mapping[str, Any]
-) -> Deed:
-    """Write down what the act changed, and bring the round's row up to the ticket."""
+def change(ticket: Ticket, what: Act, by: Person, now: datetime, said: Said) -> None:
+    """What an act changes besides the state."""
+    match what:
+        case Act.ASSIGN | Act.PASS_ON:
+            assert said.to is not None  # noqa: S101
+            ticket.assignee_id, ticket.assigned_at = said.to.id, now
+        case Act.ACCEPT:
+            ticket.assignee_id = ticket.holder_id = by.volunteer_id or ticket.assignee_id
+            ticket.first_taker_id = ticket.first_taker_id or ticket.assignee_id
+            ticket.accepted_at = ticket.accepted_at or now
+        case Act.ASK_MATERIALS:
+            ticket.missing = said.missing[:200]
+        case Act.FINISH:
+            ticket.done_at = now
+        case Act.CONFIRM:
+            ticket.closed_at = now
+        case Act.REOPEN:
+            if ticket.done_by:  # as much time as the round before had
+                began_at = ticket.opened_at if ticket.round == 1 else ticket.accepted_at
+                ticket.done_by = now + (ticket.done_by - (began_at or now))
+            ticket.round += 1
+            ticket.accepted_at, ticket.done_at, ticket.closed_at = now, None, None
+        case Act.REFER:
+            ticket.referred_to = said.elsewhere
+        case Act.VOID:
+            ticket.void_reason = said.why[:200]
+        case _:
+            pass
+
+
+def deed(ticket: Ticket, act: Act, by: Person, now: datetime, before: Mapping[str, Any]) -> Deed:
+    """What the act changed since `before`, as a row to be added."""
     ticket.version += 1
-    now_so = snapshot(ticket)
-    deed = Deed(
-        ticket_id=ticket.id, act=act, at=now, person=by.label,
-        was={name: value for name, value in before.items() if now_so[name] != value},
-    )  # fmt: skip
-    session.add(deed)
-    return deed
+    after = snapshot(ticket)
+    was = {name: value for name, value in before.items() if after[name] != value}
+    return Deed(ticket_id=ticket.id, act=act, at=now, person=by.label, was=was)
 
 
 def put_back(ticket: Ticket, deed: Deed) -> None:

@@ -13,12 +13,19 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hotline.db import Base, UtcDateTime
 from hotline.db import kept as _kept
 from tickets.lifecycle import State
+
+
+def _where_set(table: str, column: str) -> Index:
+    """An index that costs nothing where the column is empty."""
+    is_set = text(f"{column} IS NOT NULL")
+    return Index(f"ix_{table}_{column}", column, sqlite_where=is_set, postgresql_where=is_set)
 
 
 class Role(StrEnum):
@@ -167,6 +174,7 @@ class Ticket(Base):
         UniqueConstraint("day", "sequence"),
         Index("ix_tickets_open_by_phone", "phone", "state"),
         Index("ix_tickets_assignee_state", "assignee_id", "state"),
+        _where_set("tickets", "merged_into_id"),
         # one call makes at most one request, however often and by whomever it is reported
         UniqueConstraint("call_id"),
     )
@@ -205,9 +213,7 @@ class Ticket(Base):
     complexity: Mapped[Complexity] = mapped_column(_kept(Complexity), default=Complexity.ROUTINE)
     in_person: Mapped[bool] = mapped_column(default=False)  # they came to the desk themselves
     resident_trips: Mapped[int | None] = mapped_column(default=None)  # by their own count
-    merged_into_id: Mapped[int | None] = mapped_column(
-        ForeignKey("tickets.id"), default=None, index=True
-    )
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), default=None)
     referred_to: Mapped[Elsewhere | None] = mapped_column(_kept(Elsewhere), default=None)
     void_reason: Mapped[str] = mapped_column(String(200), default="")
     version: Mapped[int] = mapped_column(default=0)  # one more with every act and every undoing
@@ -299,18 +305,17 @@ class Promise(Base):
     __table_args__ = (
         Index("ix_promises_due", "state", "due_at"),
         UniqueConstraint("duty", "call_id"),
+        # Most promises are about neither: each call makes one to settle it.
+        _where_set("promises", "recording_id"),
+        _where_set("promises", "ticket_id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     duty: Mapped[Duty] = mapped_column(_kept(Duty))
     made_at: Mapped[datetime] = mapped_column(UtcDateTime)
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    recording_id: Mapped[int | None] = mapped_column(
-        ForeignKey("recordings.id"), default=None, index=True
-    )
-    ticket_id: Mapped[int | None] = mapped_column(
-        ForeignKey("tickets.id"), default=None, index=True
-    )
+    recording_id: Mapped[int | None] = mapped_column(ForeignKey("recordings.id"), default=None)
+    ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), default=None)
     call_id: Mapped[int | None] = mapped_column(
         ForeignKey("calls.id", use_alter=True), default=None
     )

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from hotline.db import connection_of
 from tickets.hours import Interval
 from tickets.models import Role, Shift, Volunteer
 
@@ -30,6 +31,12 @@ NEXT_SHIFT = (
     .order_by(Shift.starts_at, Shift.id)
     .limit(1)
 )
+NEXT_START = (
+    select(Shift.starts_at)
+    .where(Shift.starts_at > bindparam("at"))
+    .order_by(Shift.starts_at)
+    .limit(1)
+)
 LEADS = (
     select(Volunteer).where(Volunteer.role == Role.LEAD, Volunteer.active).order_by(Volunteer.id)
 )
@@ -42,12 +49,18 @@ def on_duty(session: Session, at: datetime) -> Shift | None:
 
 def is_on_duty(session: Session, at: datetime) -> bool:
     """Whether anybody is; asked at every ring, so it loads nobody."""
-    return session.connection().execute(IS_ON_DUTY, {"at": at}).first() is not None
+    return connection_of(session).execute(IS_ON_DUTY, {"at": at}).first() is not None
 
 
 def next_shift(session: Session, at: datetime) -> Shift | None:
     """The first shift that begins after this instant."""
     return session.scalar(NEXT_SHIFT, {"at": at})
+
+
+def next_start(session: Session, at: datetime) -> datetime | None:
+    """When the first shift after this instant begins; asked at every ring after hours."""
+    start: datetime | None = connection_of(session).execute(NEXT_START, {"at": at}).scalar()
+    return start
 
 
 def people_to_ring(session: Session, at: datetime) -> Sequence[Volunteer]:

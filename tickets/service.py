@@ -1,11 +1,10 @@
 """What the telephone and the desk ask of the errand side. The door's transaction, the door's clock."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from hotline.clock import local
@@ -13,7 +12,7 @@ from hotline.config import Settings
 from tickets import deeds, ledger, merging, numbers, promises
 from tickets.hours import after_duty_time
 from tickets.ledger import SYSTEM, Person
-from tickets.lifecycle import OPEN, Act, IncompleteError, State, after
+from tickets.lifecycle import OPEN, Act, State, after
 from tickets.models import (
     Complexity,
     Duty,
@@ -37,53 +36,23 @@ OVERTAKES = {Act.REOPEN, Act.WITHDRAW, Act.VOID, Act.MERGE, Act.REFER, Act.RESUM
 TOUCHES_NEWS = OVERTAKES | NEWS_OF.keys()
 URGENT_SHORT_CALLS = 3  # of one number within half an hour
 
-NEEDS: Mapping[Act, str] = {
-    Act.ASSIGN: "to",
-    Act.PASS_ON: "to",
-    Act.ASK_MATERIALS: "missing",
-    Act.MERGE: "into",
-    Act.REFER: "elsewhere",
-    Act.VOID: "why",
-}
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """What is said with an act; `NEEDS` names what each cannot do without."""
-
-    why: str = ""
-    to: Volunteer | None = None  # whom it is given to
-    missing: str = ""
-    into: Ticket | None = None  # the request it is the same as
-    elsewhere: Elsewhere | None = None
-
-    def complete(self, what: Act) -> None:
-        """Raise IncompleteError if the act lacks what it needs."""
-        lacks = NEEDS.get(what)
-        said = getattr(self, lacks) if lacks else True
-        if lacks and not (said.strip() if isinstance(said, str) else said):
-            raise IncompleteError(lacks)
-
-
-# Built once: it is asked at every ring.
+# Built once: it is asked at every ring. Spelt out, because IN would be built anew each time.
 OPEN_REQUESTS = (
     select(Ticket)
-    .where(Ticket.phone == bindparam("phone"), Ticket.state.in_(OPEN), Ticket.kind == Kind.ERRAND)
+    .where(
+        Ticket.phone == bindparam("phone"),
+        or_(*(Ticket.state == state for state in sorted(OPEN))),
+        Ticket.kind == Kind.ERRAND,
+    )
     .order_by(Ticket.opened_at.desc(), Ticket.id.desc())
     .limit(2)
 )
-
-OPEN_REQUEST_IDS = OPEN_REQUESTS.with_only_columns(Ticket.id)
 
 
 def open_requests(session: Session, phone: str) -> Sequence[Ticket]:
     """The newest two errands of this number that are not finished."""
     return session.scalars(OPEN_REQUESTS, {"phone": phone}).all()
-
-
-def open_request_ids(session: Session, phone: str) -> Sequence[int]:
-    """The same, by their ids: all that a ring needs to know."""
-    return session.connection().execute(OPEN_REQUEST_IDS, {"phone": phone}).scalars().all()
 
 
 def resident_of(session: Session, phone: str | None) -> Resident | None:
@@ -179,7 +148,9 @@ def act(
     `seen` is the version the person decided on. Returns the promises to ring the bell for. Raises,
     with nothing changed: ChangedError, NotPossibleError, IncompleteError, NotMergedError.
     """
-    said = Said(why=why.strip(), to=to, missing=missing.strip(), into=into, elsewhere=elsewhere)
+    said = deeds.Said(
+        why=why.strip(), to=to, missing=missing.strip(), into=into, elsewhere=elsewhere
+    )
     for row in sorted(filter(None, (ticket, into)), key=lambda row: row.id):
         deeds.lock(session, row, seen if row is ticket else None)  # in one order: no deadlock
     before, before_state = deeds.snapshot(ticket), ticket.state
@@ -187,10 +158,11 @@ def act(
     said.complete(what)
     target = merging.survivor(session, ticket, into) if what is Act.MERGE and into else None
     news = deeds.open_news(session, ticket) if what in TOUCHES_NEWS else set()
-    _change(ticket, what, by, now, said)
+    deeds.change(ticket, what, by, now, said)
     ticket.state = after_state
     ticket.merged_into_id = target.id if target else None
-    deed = deeds.write(session, ticket, what, by, now, before)
+    deed = deeds.deed(ticket, what, by, now, before)
+    session.add(deed)
     if not deeds.ROUND.isdisjoint(deed.was):
         deeds.keep_round(session, ticket, now, why if what is Act.REOPEN else "")
     facts: dict[str, Any] = {"into": ticket.merged_into_id} if target else {}
@@ -208,36 +180,6 @@ def act(
     still = deeds.open_news(session, ticket) if what in TOUCHES_NEWS else set()
     deed.owed, deed.dropped = sorted(still - news), sorted(news - still)
     return owed
-
-
-def _change(ticket: Ticket, what: Act, by: Person, now: datetime, said: Said) -> None:
-    """What an act changes besides the state."""
-    match what:
-        case Act.ASSIGN | Act.PASS_ON:
-            assert said.to is not None  # noqa: S101
-            ticket.assignee_id, ticket.assigned_at = said.to.id, now
-        case Act.ACCEPT:
-            ticket.assignee_id = ticket.holder_id = by.volunteer_id or ticket.assignee_id
-            ticket.first_taker_id = ticket.first_taker_id or ticket.assignee_id
-            ticket.accepted_at = ticket.accepted_at or now
-        case Act.ASK_MATERIALS:
-            ticket.missing = said.missing[:200]
-        case Act.FINISH:
-            ticket.done_at = now
-        case Act.CONFIRM:
-            ticket.closed_at = now
-        case Act.REOPEN:
-            if ticket.done_by:  # as much time as the round before had
-                began_at = ticket.opened_at if ticket.round == 1 else ticket.accepted_at
-                ticket.done_by = now + (ticket.done_by - (began_at or now))
-            ticket.round += 1
-            ticket.accepted_at, ticket.done_at, ticket.closed_at = now, None, None
-        case Act.REFER:
-            ticket.referred_to = said.elsewhere
-        case Act.VOID:
-            ticket.void_reason = said.why[:200]
-        case _:
-            pass
 
 
 def describe(

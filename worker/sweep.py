@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from rq import Queue
 
 from hotline import logs
-from tickets import promises
+from tickets import limits, promises
 from worker.jobs import Hands
 from worker.queue import JOB, JOB_SECONDS, RESULT_SECONDS, connect, open_queue
 
@@ -34,6 +34,17 @@ def sweep(hands: Hands, queue: Queue | None) -> int:
     return sum(hands.keep(promise_id) for promise_id in due)
 
 
+def remind(hands: Hands) -> list[int]:
+    """Write down who has to be reminded of what is late; the pen is taken only if there is any."""
+    runtime = hands.runtime
+    now = runtime.clock()
+    with runtime.db.reading() as session:
+        if not limits.due(session, runtime.settings, now):
+            return []
+    with runtime.db.writing() as session:
+        return limits.remind(session, runtime.settings, now)
+
+
 def watch(hands: Hands, stopped: Callable[[], bool]) -> None:
     """Look again and again until stopped. Nothing that goes wrong ends it."""
     settings = hands.runtime.settings
@@ -41,6 +52,7 @@ def watch(hands: Hands, stopped: Callable[[], bool]) -> None:
     while not stopped():
         try:
             sweep(hands, queue)
+            remind(hands)
         except Exception:
             log.exception("the sweep stumbled; it will look again")
         time.sleep(settings.sweep_seconds)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import click
 from sqlalchemy import inspect
 
-from hotline import migration
+from hotline import clock, migration
 from hotline.config import Settings
 from hotline.db import Database
 
@@ -30,7 +30,16 @@ def ready_tables(database: Database) -> None:
         return
     if inspect(database.engine).get_table_names():
         raise OldTablesError
+    bring_up(database)
+
+
+def bring_up(database: Database) -> None:
+    """The tables of this version, with the catalogue's matters in them."""
+    from tickets import matters
+
     migration.upgrade(database)
+    with database.writing() as session:
+        matters.seed(session, clock.now())
 
 
 @click.group()
@@ -42,7 +51,7 @@ def db() -> None:
 def db_upgrade() -> None:
     """Bring the tables to this version. Make a backup first."""
     with opened(Settings.read()) as database:
-        migration.upgrade(database)
+        bring_up(database)
     click.echo("数据库的表是最新的了。")
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from flask import Flask, request
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -23,6 +23,7 @@ from hotline.config import Settings
 from hotline.db import Database
 from hotline.runtime import Runtime
 from hotline.web import totp
+from hotline.web.guard import MACHINES
 from tickets import devices, ledger
 from tickets.models import Role, Volunteer
 
@@ -209,6 +210,11 @@ class HouseSessions(SecureCookieSessionInterface):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if request.path.startswith(MACHINES):
+            return self.make_null_session(app)  # a carrier has no cookie, and gets none
+        return super().open_session(app, request)
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return is_secure(self._settings)

@@ -29,8 +29,6 @@ from hotline.web import (
 
 log = logs.logger(__name__)
 
-MACHINES = ("/ivr/", "/twin/")  # their callers read no pages
-
 
 def install(app: Flask, runtime: Runtime) -> None:
     """Everything a browser sees. Blueprints of the carrier's door are registered by the app."""
@@ -62,7 +60,7 @@ def install(app: Flask, runtime: Runtime) -> None:
 
     @app.errorhandler(HTTPException)
     def said_no(error: HTTPException) -> Any:
-        if request.path.startswith(MACHINES):
+        if request.path.startswith(guard.MACHINES):
             return error
         return render_template("error.html", code=str(error.code), typed=_typed()), error.code
 

@@ -291,7 +291,11 @@ def upgrade() -> None:
     with op.batch_alter_table("tickets", schema=None) as batch_op:
         batch_op.create_index("ix_tickets_assignee_state", ["assignee_id", "state"], unique=False)
         batch_op.create_index(
-            batch_op.f("ix_tickets_merged_into_id"), ["merged_into_id"], unique=False
+            "ix_tickets_merged_into_id",
+            ["merged_into_id"],
+            unique=False,
+            sqlite_where=sa.text("merged_into_id IS NOT NULL"),
+            postgresql_where=sa.text("merged_into_id IS NOT NULL"),
         )
         batch_op.create_index("ix_tickets_open_by_phone", ["phone", "state"], unique=False)
         batch_op.create_index(batch_op.f("ix_tickets_opened_at"), ["opened_at"], unique=False)
@@ -536,6 +540,7 @@ def upgrade() -> None:
         sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["call_id"], ["calls.id"], name=op.f("fk_turns_call_id")),
         sa.PrimaryKeyConstraint("call_id", "number", name=op.f("pk_turns")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "promises",
@@ -594,9 +599,19 @@ def upgrade() -> None:
     with op.batch_alter_table("promises", schema=None) as batch_op:
         batch_op.create_index("ix_promises_due", ["state", "due_at"], unique=False)
         batch_op.create_index(
-            batch_op.f("ix_promises_recording_id"), ["recording_id"], unique=False
+            "ix_promises_recording_id",
+            ["recording_id"],
+            unique=False,
+            sqlite_where=sa.text("recording_id IS NOT NULL"),
+            postgresql_where=sa.text("recording_id IS NOT NULL"),
         )
-        batch_op.create_index(batch_op.f("ix_promises_ticket_id"), ["ticket_id"], unique=False)
+        batch_op.create_index(
+            "ix_promises_ticket_id",
+            ["ticket_id"],
+            unique=False,
+            sqlite_where=sa.text("ticket_id IS NOT NULL"),
+            postgresql_where=sa.text("ticket_id IS NOT NULL"),
+        )
 
     op.create_table(
         "transcripts",
@@ -677,8 +692,16 @@ def downgrade() -> None:
     op.drop_table("return_tries")
     op.drop_table("transcripts")
     with op.batch_alter_table("promises", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_promises_ticket_id"))
-        batch_op.drop_index(batch_op.f("ix_promises_recording_id"))
+        batch_op.drop_index(
+            "ix_promises_ticket_id",
+            sqlite_where=sa.text("ticket_id IS NOT NULL"),
+            postgresql_where=sa.text("ticket_id IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_promises_recording_id",
+            sqlite_where=sa.text("recording_id IS NOT NULL"),
+            postgresql_where=sa.text("recording_id IS NOT NULL"),
+        )
         batch_op.drop_index("ix_promises_due")
 
     op.drop_table("promises")
@@ -722,7 +745,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_tickets_state"))
         batch_op.drop_index(batch_op.f("ix_tickets_opened_at"))
         batch_op.drop_index("ix_tickets_open_by_phone")
-        batch_op.drop_index(batch_op.f("ix_tickets_merged_into_id"))
+        batch_op.drop_index(
+            "ix_tickets_merged_into_id",
+            sqlite_where=sa.text("merged_into_id IS NOT NULL"),
+            postgresql_where=sa.text("merged_into_id IS NOT NULL"),
+        )
         batch_op.drop_index("ix_tickets_assignee_state")
 
     op.drop_table("tickets")
