@@ -5,9 +5,10 @@ from typing import Any
 from desk_house import DeskHouse
 from sqlalchemy import select
 
-from tickets import ledger, service
+from tickets import checklist, footwork, ledger, service
 from tickets.lifecycle import Act
 from tickets.models import Kind, Ticket
+from tickets.outings import Reason, Went
 
 LONG = (
     "我住在三幢二单元五零一，厨房的水管从昨天晚上就在漏水，地上都是水，腿脚不方便，麻烦你们快一点找个师傅来看看。"
@@ -34,9 +35,37 @@ def seed(desk: DeskHouse) -> None:
         with desk.runtime.db.writing() as session:
             ticket = session.get_one(Ticket, ticket_id)
             wang = ledger.volunteer(desk.people["王秀兰"])
+            if done[:1] == (Act.ACCEPT,):
+                service.describe(
+                    session,
+                    desk.runtime.settings,
+                    ticket,
+                    wang,
+                    desk.clock.now(),
+                    matter="medical_claim",
+                )
             for act in done:
                 service.act(session, ticket, act, wang, desk.clock.now(), why="本人说不用了", missing="医保卡、身份证")  # fmt: skip
     desk.clock.advance(7200)
+    with desk.runtime.db.writing() as session:
+        ticket, wang, now = (
+            session.get_one(Ticket, 2),
+            ledger.volunteer(desk.people["王秀兰"]),
+            desk.clock.now(),
+        )
+        checklist.tick(session, ticket, "医保卡", wang, now)
+        for settled in (False, True):
+            footwork.log_outing(
+                session,
+                [ticket],
+                wang,
+                now,
+                went=Went.VOLUNTEER,
+                place="医保局二楼窗口",
+                settled=settled,
+                reason=Reason.MATERIALS,
+            )
+        footwork.take_along(session, ticket, "医保卡和家里的钥匙一把", wang, now)
 
 
 def examples(desk: DeskHouse) -> dict[str, list[Any]]:
@@ -52,6 +81,13 @@ POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
     "stale": ("王秀兰", "/request/2", {"act": "finish", "seen": "assigned", "why": NASTY}),
     "long text": ("王秀兰", "/recording/1/text", {"text": "字" * 5001, "seen_text": "我要交水费"}),
     "wrong pin": ("王秀兰", "/door", {"who": "1", "pin": "1"}),
+    "no reason for an outing": (
+        "王秀兰",
+        "/request/2/outing",
+        {"went": "volunteer", "place": "医院", "settled": "no", "seen": "2", "taken": NASTY},
+    ),
+    "no matter": ("王秀兰", "/request/1/matter", {"matter": ""}),
+    "too late": ("王秀兰", "/request/3/undo", {}),
     "a code for a device": ("吴队长", "/devices", {}),
     "no such code": ("王秀兰", "/door/device", {"name": "新手机", "code": "1234"}),
     "nothing there": ("王秀兰", "/request/999", {}),

@@ -15,7 +15,6 @@ from hotline.web.auth import Visitor
 from hotline.web.guard import may
 from hotline.web.words import BUTTONS, Button
 from tickets.lifecycle import OPEN, Act, State, possible
-from tickets.matters import Matter
 from tickets.models import (
     Duty,
     Kind,
@@ -185,14 +184,6 @@ def hint(ticket: Ticket) -> str:
         if heard.trusted and heard.text:
             return words.clean(heard.text)
     return ticket.note or "请听原音"
-
-
-def things(session: Session, ticket: Ticket) -> tuple[str, ...]:
-    """What has to be taken along: what is missing, else what the matter asks for."""
-    if ticket.missing:
-        return tuple(ticket.missing.split("、"))
-    matter = session.scalar(select(Matter).where(Matter.code == ticket.matter))
-    return tuple(matter.materials) if matter else ()
 
 
 def owes_visit(ticket: Ticket) -> bool:

@@ -21,6 +21,7 @@ from hotline.web import (
     guard,
     handset,
     letters,
+    outings,
     papers,
     sounds,
     twin,
@@ -46,7 +47,7 @@ def install(app: Flask, runtime: Runtime) -> None:
     # Kept in memory, by each process: it stops a guesser's hammering, the ledger of tries is the database's.
     limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
     app.register_blueprint(door.make_blueprint(runtime, limiter))
-    for room in (desk, calling, sounds, papers, devices):
+    for room in (desk, calling, outings, sounds, papers, devices):
         app.register_blueprint(room.make_blueprint(runtime))
     if settings.demo:
         telephones = twin.Exchange(settings, runtime.clock)

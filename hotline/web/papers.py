@@ -8,6 +8,7 @@ from flask import Blueprint, abort, render_template, url_for
 from hotline.runtime import Runtime
 from hotline.web import board, sheet
 from hotline.web.guard import needs
+from tickets import checklist
 from tickets.models import Role, Ticket
 
 
@@ -34,7 +35,10 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         with db.writing() as session:
             ticket = session.get(Ticket, ticket_id) or abort(404)
             sheet.note_look(session, "print", "ticket", ticket_id, now)
-            card, things = board.card(ticket, settings, now), board.things(session, ticket)
+            card, things = (
+                board.card(ticket, settings, now),
+                [item.what for item in checklist.items(session, ticket)],
+            )
         address = f"{settings.public_url}{url_for('desk.one', ticket_id=ticket_id)}"
         code = segno.make(address, error="m").svg_inline(omitsize=True, svgclass="qr", lineclass=None, title="打开这件事的码")  # fmt: skip
         return render_template("paper_slip.html", card=card, things=things, now=now, code=code)

@@ -13,7 +13,7 @@ from hotline.phone import mask
 from hotline.runtime import Runtime
 from hotline.web import board, words
 from hotline.web.board import Standing
-from tickets import ledger, merging, undo
+from tickets import checklist, footwork, ledger, matters, merging, undo
 from tickets.lifecycle import OPEN, Act, possible
 from tickets.models import LedgerLine, Role, Ticket
 
@@ -42,6 +42,7 @@ def show(
         who = me(session, now)
         names = board.names(session)
         pressed = undo.undoable(session, runtime.settings, ticket, current_user.person, now)
+        journeys, listed = footwork.outings(session, ticket), checklist.items(session, ticket)
         page = render_template(
             "request.html", ticket=ticket, card=board.card(ticket, runtime.settings, now), me=who,
             buttons=board.buttons(ticket, who), people=board.others(session, who, ticket),
@@ -49,6 +50,12 @@ def show(
             recordings=merging.recordings(session, ticket), talked=words.TALKED,
             masked=mask(ticket.phone) if ticket.phone else "", now=now, refused=refused,
             typed=request.form, is_open=ticket.state in OPEN, pressed=pressed,
+            matter=matters.named(session, ticket.matter), catalogue=matters.active(session), listed=listed,
+            ready=checklist.is_ready(listed), journeys=journeys, carried=footwork.carried_open(session, ticket),
+            fresh={
+                journey.id for journey in journeys
+                if journey.written_by == current_user.person.label and now < undo.until(runtime.settings, journey.written_at)
+            },
             may_take=not who.may_work(ticket) and who.visitor.role is Role.VOLUNTEER and Act.ACCEPT in possible(ticket.state),
         )  # fmt: skip
     return page, status

@@ -11,6 +11,7 @@ from tickets.lifecycle import Act, State
 from tickets.models import Event, LedgerLine
 from tickets.return_calls import RESULTS
 from tickets.returns import Outcome
+from tickets.trips import Reason
 
 STATES: Mapping[State, str] = {
     State.NEW: "还没人接",
@@ -75,6 +76,15 @@ TALKED = {
 }
 WRONG_NUMBER = "号码不对"
 
+REASONS: Mapping[Reason, str] = {
+    Reason.MATERIALS: "东西没带齐",
+    Reason.CLOSED: "窗口关门",
+    Reason.BREAKDOWN: "机器坏了",
+    Reason.WRONG_PLACE: "找错地方",
+    Reason.IN_PERSON: "要本人到场",
+    Reason.OTHER: "别的原因",
+}
+
 DID: Mapping[str, str] = {
     "open": "登记",
     "assign": "派给{to}",
@@ -102,6 +112,12 @@ DID: Mapping[str, str] = {
     "see_number": "{who}看了电话号码",
     "called": "{who}打了电话：{why}",
     "correct": "{who}改了听写的字",
+    "outing": "{who}记了一次出门",
+    "withdraw_outing": "{who}撤回了一次出门",
+    "take_along": "{who}带走了他的东西",
+    "give_back": "{who}说东西还了",
+    "confirm_back": "他本人说东西收到了",
+    "describe": "{who}记下是什么事",
 }
 SATISFIED = {1: "好", 2: "一般", 3: "不好"}
 PEOPLE = {"caller": "他本人", "system": "电脑"}
