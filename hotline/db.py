@@ -75,7 +75,7 @@ class Database:
         self._gate: WriterGate | None = None
         if self.is_sqlite:
             file = Path(self.url.database or "")
-            file.parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._gate = WriterGate(file.with_name(file.name + ".gate"))
             self.engine = _sqlite_engine(url, synchronous)
         else:

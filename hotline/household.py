@@ -217,7 +217,7 @@ class _Member:
 @contextmanager
 def alone_in(data_folder: Path) -> Iterator[None]:
     """Hold the data folder for one household; raises AlreadyRunningError."""
-    data_folder.mkdir(parents=True, exist_ok=True)
+    data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (data_folder / "household.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -107,7 +107,7 @@ def mask(text: str) -> str:
 _PHONE_LIKE = re.compile(
     r"(?<!\d)0\d{2,3}-\d{7,8}(?!\d)|"
     r"(?<![\w.:/-])(?:\+|00)?\d{1,4}(?:[ -]\d{2,4}){2,4}(?![\w:-])"  # written in groups
-    r"|(?<![A-Za-z\d])\+?\d{7,17}(?![A-Za-z\d])"
+    r"|(?:(?<![A-Za-z\d])|(?<=%2B))\+?\d{7,17}(?![A-Za-z\d])"  # %2B: + in an address
 )
 _DATE = re.compile(r"(?:19|20)\d\d-\d\d-\d\d")
 

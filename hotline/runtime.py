@@ -37,7 +37,9 @@ class Runtime:
 
 def build(settings: Settings, clock: Clock = clocks.now, bell: Bell | None = None) -> Runtime:
     """The house by its settings. Touches nothing outside this process yet but the data folder."""
-    settings.data_folder.mkdir(parents=True, exist_ok=True)
+    settings.data_folder.mkdir(
+        mode=0o700, parents=True, exist_ok=True
+    )  # people's numbers lie in it
     return Runtime(
         settings=settings,
         clock=clock,

@@ -214,3 +214,9 @@ def test_a_real_house_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
 
     assert end(house, signal.SIGTERM) == 0
     assert not [pid for pid in members if alive(pid)]
+
+
+def test_a_house_keeps_its_folder_to_itself(hotline: Run, tmp_path: Path) -> None:
+    assert hotline("people", "list").exit_code == 0
+
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700

@@ -85,7 +85,7 @@ async function record(me, verb) { // null: nothing was said
   if (recorder) {
     await new Promise((done) => { recorder.onstop = done; recorder.stop(); });
     recorder.stream.getTracks().forEach((track) => track.stop());
-    if (chunks.length) { sound = new Blob(chunks, { type: chunks[0].type }); secs = +since(began); }
+    if (chunks.length) { sound = new Blob(chunks, { type: chunks[0].type }); secs = +since(began); note(words.spoke, "own"); }
   }
   if (!sound) return null;
   const { sid, url } = await ask("message", sound);

@@ -226,7 +226,7 @@ def secret_key(settings: Settings) -> str:
         return settings.secret_key
     file = settings.data_folder / "secret.key"
     if not file.exists():
-        settings.data_folder.mkdir(parents=True, exist_ok=True)
+        settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mine = file.with_name(f"secret.key.{secrets.token_hex(8)}")
         with os.fdopen(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
             out.write(secrets.token_hex(32))

@@ -1,0 +1,284 @@
+"""Histories nobody thought of: several people act, take back, merge, go out; everything adds up."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from conftest import HandClock
+from errand_house import LI, ZHANG, ErrandHouse, at, open_errands
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from tickets import deeds, footwork, ledger, return_calls, service, trips, undo
+from tickets.deeds import Said
+from tickets.footwork import OutingChangedError
+from tickets.lifecycle import (
+    ENDED,
+    TRANSITIONS,
+    Act,
+    ChangedError,
+    IncompleteError,
+    NotPossibleError,
+    State,
+    TooLateError,
+    after,
+    possible,
+)
+from tickets.merging import NotMergedError
+from tickets.models import (
+    Duty,
+    Elsewhere,
+    Kind,
+    LedgerLine,
+    Promise,
+    PromiseState,
+    Source,
+    Ticket,
+    Volunteer,
+)
+from tickets.outings import Journey, Reason, Went
+from tickets.rounds import Deed, TicketRound
+from tickets.trips import Outing
+
+ACTS = list(Act)
+PURE, AT_ONCE = 400, 50  # 20,000 histories
+STORED = 80
+ENDING = {Act.MERGE, Act.REFER, Act.WITHDRAW, Act.VOID}
+HISTORIES = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))  # fmt: skip
+
+# One step is one byte, one history a few; a hundred histories are drawn at once, because drawing
+# costs more than living through them.
+histories = st.lists(st.binary(min_size=4, max_size=24), min_size=AT_ONCE, max_size=AT_ONCE)
+
+
+def new_ticket() -> Ticket:
+    now = at(9)
+    return Ticket(
+        day=now.date(), sequence=1, kind=Kind.ERRAND, source=Source.MESSAGE, opened_at=now,
+        contact_by=now, accept_by=now, done_by=now + timedelta(hours=48),
+    )  # fmt: skip
+
+
+@settings(HISTORIES, max_examples=PURE)
+@given(histories)
+def test_twenty_thousand_lives_go_by_the_table_alone(lives: list[bytes]) -> None:
+    """Acts and undoings of one request, without storage: the table's word, and its exact return."""
+    people = [ledger.volunteer(number) for number in (1, 2, 3)]
+    to = Volunteer(name="x")
+    to.id = 3
+    for life in lives:
+        ticket, now = new_ticket(), at(9)
+        stack: list[tuple[Deed, dict[str, Any]]] = []
+        for byte in life:
+            now += timedelta(minutes=byte % 7)
+            what, by = ACTS[byte % len(ACTS)], people[byte // 16 % 3]
+            before = deeds.snapshot(ticket)
+            if byte >= 200:
+                if stack:
+                    deed, was = stack.pop()
+                    deeds.put_back(ticket, deed)
+                    assert deeds.snapshot(ticket) == was
+                continue
+            if (ticket.state, what) not in TRANSITIONS:
+                with pytest.raises(NotPossibleError):
+                    after(ticket.state, what)
+                assert what not in possible(ticket.state)
+                continue
+            then = after(ticket.state, what)
+            deeds.change(ticket, what, by, now, Said(to=to, missing="m", why="w", elsewhere=Elsewhere.OTHER))  # fmt: skip
+            ticket.state = then
+            stack.append((deeds.deed(ticket, what, by, now, before), before))
+        # what stands is what the acts that were not taken back lead to, one after the other
+        state = State.NEW
+        for deed, _ in stack:
+            state = TRANSITIONS[state, deed.act]
+        standing = [deed.act for deed, _ in stack]
+        assert ticket.state is state
+        assert ticket.round == 1 + standing.count(Act.REOPEN)
+        assert (ticket.done_at is not None) == (state in {State.DONE, State.CLOSED})
+        assert (ticket.closed_at is not None) == (state is State.CLOSED)
+        assert ticket.done_by
+        assert ticket.done_by >= at(9) + timedelta(hours=48)
+
+
+@settings(HISTORIES, max_examples=PURE // 4)
+@given(histories)
+def test_outings_written_and_taken_back_are_recounted(lives: list[bytes]) -> None:
+    for life in lives:
+        written: list[tuple[Outing, bool]] = []
+        for byte in life:
+            if byte >= 192 and written:
+                outing, _ = written[byte % len(written)]
+                written[byte % len(written)] = (outing, True)
+                continue
+            reason = [None, *Reason][byte % 7]
+            written.append((Outing(list(Went)[byte % 2], byte % 3 == 0, reason), False))
+        counting = [outing for outing, taken_back in written if not taken_back]
+        count = trips.count(counting)
+        recount = Counter(outing.went for outing, taken_back in written if not taken_back)
+        assert (count.resident, count.volunteer) == (recount["resident"], recount["volunteer"])
+        assert count.holds == (sum(recount.values()) < 2)
+        assert len(trips.reasons(counting)) == max(count.trips - 1, 0)
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: HandClock) -> Iterator[ErrandHouse]:
+    opened = open_errands(tmp_path, clock)
+    yield opened
+    opened.db.close()
+
+
+class Life:
+    """Three requests and three people in one transaction; every refusal must leave all as it was."""
+
+    def __init__(self, house: ErrandHouse, session: Session) -> None:
+        self.house, self.session, self.now = house, session, at(9)
+        self.people = list(house.people.values())
+        self.tickets = [
+            service.open_ticket(
+                session, house.settings, self.now, kind=Kind.ERRAND, source=Source.MESSAGE,
+                phone=phone, by=ledger.CALLER,
+            )
+            for phone in (LI, LI, ZHANG)
+        ]  # fmt: skip
+        self.journeys: list[tuple[Journey, set[int]]] = []
+        self.before: dict[int, list[tuple[dict[str, Any], set[int]]]] = {}
+        self.last: dict[int, ledger.Person] = {}
+
+    def step(self, dice: int) -> None:
+        dice, minutes = divmod(dice, 4)
+        dice, number = divmod(dice, 3)
+        dice, who = divmod(dice, 3)
+        dice, kind = divmod(dice, 16)
+        self.now += timedelta(minutes=minutes)
+        ticket, by = self.tickets[number], self.people[who]
+        lines, versions = self.lines(), [row.version for row in self.tickets]
+        try:
+            match kind:
+                case 0 | 1 | 2:
+                    self.take_back(ticket, by if dice % 4 == 0 else self.last.get(ticket.id, by))
+                case 3 | 4:
+                    self.go_out(dice, by)
+                case 5:
+                    self.stay_in(dice, by)
+                case 6:
+                    self.ring(ticket)
+                case _:
+                    self.act(ticket, by, dice)
+        except (NotPossibleError, ChangedError, IncompleteError, NotMergedError, TooLateError, OutingChangedError):  # fmt: skip
+            self.session.flush()
+            assert self.lines() == lines, "what is refused leaves no line"
+            assert [row.version for row in self.tickets] == versions
+
+    def act(self, ticket: Ticket, by: ledger.Person, dice: int) -> None:
+        going_on = [what for what in possible(ticket.state) if what not in ENDING]
+        dice, choice = divmod(dice, 8)
+        doing = {0: ACTS, 1: possible(ticket.state), 2: [Act.MERGE]}.get(choice, going_on) or ACTS
+        what = doing[dice // 8 % len(doing)]
+        seen = ticket.version - (dice % 13 == 12)  # now and then from an old page
+        before = (deeds.snapshot(ticket), deeds.open_news(self.session, ticket))
+        service.act(
+            self.session, ticket, what, by, self.now, seen=seen, why="w" * (dice % 5), missing="照片" * (dice % 7),
+            to=self.session.get_one(Volunteer, by.volunteer_id), into=self.tickets[dice % 3],
+            elsewhere=Elsewhere.OTHER if dice % 5 else None,
+        )  # fmt: skip
+        self.before.setdefault(ticket.id, []).append(before)
+        self.last[ticket.id] = by
+
+    def take_back(self, ticket: Ticket, by: ledger.Person) -> None:
+        pressed = undo.undo(self.session, self.house.settings, ticket, by, self.now)
+        for _ in pressed:
+            snapshot, news = self.before[ticket.id].pop()
+        assert deeds.snapshot(ticket) == snapshot
+        assert deeds.open_news(self.session, ticket) == news
+
+    def go_out(self, dice: int, by: ledger.Person) -> None:
+        served = [row for number, row in enumerate(self.tickets) if dice >> number & 1]
+        journey, numbers = footwork.log_outing(
+            self.session, served, by, self.now, went=list(Went)[dice // 8 % 2], place="窗口",
+            settled=dice % 5 == 0, reason=Reason.CLOSED if dice % 3 else None,
+        )  # fmt: skip
+        self.journeys.append((journey, set(numbers)))
+
+    def stay_in(self, dice: int, by: ledger.Person) -> None:
+        if self.journeys:
+            journey, served = self.journeys[dice % len(self.journeys)]
+            footwork.withdraw_outing(self.session, self.house.settings, journey, by, self.now)
+            served.clear()
+
+    def ring(self, ticket: Ticket) -> None:
+        """The machine begins a return call, so that the news is out."""
+        for promise_id in deeds.open_news(self.session, ticket):
+            promise = self.session.get_one(Promise, promise_id)
+            return_calls.begin_try(self.session, promise, LI, self.now)
+
+    def lines(self) -> int:
+        return self.session.scalar(select(func.max(LedgerLine.sequence))) or 0
+
+    def adds_up(self) -> None:
+        for ticket in self.tickets:
+            self.ledger_leads_to(ticket)
+            self.deeds_are_the_lines(ticket)
+            self.rounds_are(ticket)
+            self.promises_are(ticket)
+            trips = sum(ticket.id in served for _, served in self.journeys)
+            assert footwork.count(self.session, ticket).trips == trips
+
+    def ledger_leads_to(self, ticket: Ticket) -> None:
+        """Walk the ledger's lines alone: each act by the table, each undoing exactly back."""
+        walked = [State.NEW]
+        for line in self.about(ticket):
+            if line.act in ACTS:
+                assert line.facts["before"] == walked[-1]
+                walked.append(TRANSITIONS[walked[-1], Act(line.act)])
+                assert line.facts["after"] == walked[-1]
+            elif line.act == "undo":
+                walked.pop()
+                assert line.facts["after"] == walked[-1]
+        assert ticket.state is walked[-1]
+
+    def deeds_are_the_lines(self, ticket: Ticket) -> None:
+        lines = [line.act for line in self.about(ticket)]
+        kept = self.session.scalars(select(Deed).where(Deed.ticket_id == ticket.id)).all()
+        assert sorted(deed.act for deed in kept) == sorted(act for act in lines if act in ACTS)
+        assert sum(deed.undone_at is not None for deed in kept) == lines.count("undo")
+        assert ticket.version == len(kept) + lines.count("undo")
+
+    def rounds_are(self, ticket: Ticket) -> None:
+        rows = self.session.scalars(
+            select(TicketRound).where(TicketRound.ticket_id == ticket.id).order_by(TicketRound.number)
+        ).all()  # fmt: skip
+        assert [row.number for row in rows] == list(range(1, ticket.round + 1))
+        assert (rows[-1].done_at, rows[-1].closed_at) == (ticket.done_at, ticket.closed_at)
+        assert all(row.done_at for row in rows[:-1]), "only what was done is opened again"
+
+    def promises_are(self, ticket: Ticket) -> None:
+        owed = self.session.scalars(
+            select(Promise).where(
+                Promise.ticket_id == ticket.id, Promise.duty == Duty.RETURN_CALL, Promise.state == PromiseState.OPEN
+            )
+        ).all()  # fmt: skip
+        assert len(owed) <= 1, "one piece of news, the newest"
+        assert not (owed and ticket.state in ENDED), "nobody is rung about what has ended"
+
+    def about(self, ticket: Ticket) -> list[LedgerLine]:
+        asked = select(LedgerLine).where(
+            LedgerLine.object_kind == "ticket", LedgerLine.object_id == ticket.id
+        )
+        return list(self.session.scalars(asked.order_by(LedgerLine.sequence)))
+
+
+@settings(HISTORIES, max_examples=STORED)
+@given(chance=st.integers(0, 2**32).map(Random))
+def test_stored_histories_add_up(house: ErrandHouse, chance: Random) -> None:
+    with house.writing() as session:
+        lived = Life(house, session)
+        for _ in range(chance.randint(15, 40)):
+            lived.step(chance.getrandbits(32))
+        lived.adds_up()
