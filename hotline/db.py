@@ -28,6 +28,7 @@ from hotline import clock
 
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
+DONE_LAST = "done last"  # in Session.info: functions of the session, called before its commit
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -98,6 +99,8 @@ class Database:
             with connection.begin(), Session(connection, expire_on_commit=False) as session:
                 yield session
                 session.flush()
+                for do in session.info.pop(DONE_LAST, ()):
+                    do(session)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +23,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, ForeignKeyConstraint
 
 from hotline.db import Database
+from tickets import triggers
 
 HISTORY = Path(__file__).parent / "migrations"
 FIRST = "0001"
@@ -31,13 +32,18 @@ FIRST = "0001"
 def upgrade(db: Database) -> None:
     """Bring the tables to the newest revision; nothing happens when they are there already."""
     with _prepared(db) as config:
+        _triggers(config, triggers.lift)
         command.upgrade(config, "head")
+        _triggers(config, triggers.post)
 
 
 def downgrade(db: Database, revision: str = "base") -> None:
     """Take the tables back to a revision; `base` leaves none. Data of lost columns is lost."""
     with _prepared(db) as config:
+        _triggers(config, triggers.lift)
         command.downgrade(config, revision)
+        if revision != "base":
+            _triggers(config, triggers.post)
 
 
 def at_head(db: Database) -> bool:
@@ -135,6 +141,12 @@ def _prepared(db: Database) -> Iterator[Config]:
         finally:
             connection.rollback()
             _foreign_keys(connection, db, on=True)
+
+
+def _triggers(config: Config, change: Callable[[Connection], None]) -> None:
+    connection: Connection = config.attributes["connection"]
+    change(connection)
+    connection.commit()
 
 
 def _foreign_keys(connection: Connection, db: Database, *, on: bool) -> None:

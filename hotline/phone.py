@@ -104,6 +104,11 @@ def mask(text: str) -> str:
     return _PHONE_LIKE.sub(_masked, text)
 
 
+def mask_name(name: str) -> str:
+    """李桂芳 as 李*芳, 李芳 as 李*: enough to know who is meant for somebody who knows them."""
+    return name[:1] + "*" * max(len(name) - 2, 1) + name[2:][-1:] if len(name) > 1 else name
+
+
 _PHONE_LIKE = re.compile(
     r"(?<!\d)0\d{2,3}-\d{7,8}(?!\d)|"
     r"(?<![\w.:/-])(?:\+|00)?\d{1,4}(?:[ -]\d{2,4}){2,4}(?![\w:-])"  # written in groups

@@ -1,8 +1,10 @@
 """All tables in one place, for the migrations and for nobody else."""
 
 import ivr.models
+import tickets.books
 import tickets.checklist
 import tickets.devices
+import tickets.figure_days
 import tickets.matters
 import tickets.models
 import tickets.outings
@@ -13,8 +15,10 @@ from hotline.db import Base
 metadata = Base.metadata
 rooms = (
     ivr.models,
+    tickets.books,
     tickets.checklist,
     tickets.devices,
+    tickets.figure_days,
     tickets.matters,
     tickets.models,
     tickets.outings,

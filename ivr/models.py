@@ -32,6 +32,9 @@ class Call(Base):
     flow: Mapped[str] = mapped_column(String(10))  # inbound, return
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     caller_kind: Mapped[str] = mapped_column(String(10))  # hotline.phone.CallerKind
+    answered_at: Mapped[datetime | None] = mapped_column(
+        UtcDateTime, default=None
+    )  # our first word
     phone: Mapped[str | None] = mapped_column(String(16), default=None)
     try_id: Mapped[int | None] = mapped_column(
         ForeignKey("return_tries.id", use_alter=True), default=None

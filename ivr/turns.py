@@ -159,7 +159,7 @@ def _add_call(session: Session, sid: str, row: Mapping[str, Any], now: datetime)
     added: int | None = _run(
         session,
         ADD_CALL[_dialect(session)],
-        {**usual, **row, "carrier_sid": sid, "started_at": now},
+        {**usual, **row, "carrier_sid": sid, "started_at": now, "answered_at": now},
     ).scalar_one_or_none()
     if added is not None:
         promise = {

@@ -20,7 +20,7 @@ from hotline.config import Settings
 from hotline.db import Database
 from hotline.doctor import Health, examine
 from hotline.household import child_environment
-from tickets import ledger
+from tickets import audit
 
 FIRST_PAGE_SECONDS = 5
 HOTLINE = (sys.executable, "-m", "hotline.cli")
@@ -116,7 +116,7 @@ def test_the_seeded_ledger_is_whole(running: Demo, tmp_path: Path) -> None:
     until(lambda: "Ctrl-C" in running.said(), why="it serves")
     db = Database(f"sqlite:///{tmp_path / 'data' / 'demo' / 'hotline.db'}")
     with db.reading() as session:
-        assert list(ledger.broken(session)) == []
+        assert audit.verify(session).fault is None
     db.close()
 
 

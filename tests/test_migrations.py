@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect
+from sqlalchemy.exc import DBAPIError
 
-from hotline import migration
+from hotline import clock, migration
 from hotline.db import Database
 from hotline.schema import metadata
+from tickets import ledger
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -43,6 +45,21 @@ def test_up_a_second_time_changes_nothing(empty_database: Database) -> None:
     migration.upgrade(empty_database)
 
     assert migration.at_head(empty_database)
+
+
+def test_they_bring_the_ledgers_guard(empty_database: Database) -> None:
+    migration.upgrade(empty_database)
+
+    with empty_database.writing() as session:
+        ledger.write(
+            session, at=clock.now(), person=ledger.SYSTEM, act="x", object_kind="y", object_id=None
+        )
+    for change in ("UPDATE ledger SET why = 'x'", "DELETE FROM ledger"):
+        with (
+            pytest.raises(DBAPIError, match="append-only"),
+            empty_database.engine.begin() as connection,
+        ):
+            connection.exec_driver_sql(change)
 
 
 def test_foreign_keys_hold_after_a_migration(tmp_path: Path) -> None:

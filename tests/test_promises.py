@@ -16,11 +16,10 @@ from lines import open_line
 from sqlalchemy import func, select
 
 from hotline.store import Store
-from tickets import ledger, promises
+from tickets import promises
 from tickets.models import (
     Duty,
     Fetch,
-    LedgerLine,
     Promise,
     PromiseState,
     Recording,
@@ -178,14 +177,3 @@ def test_redis_gone_and_wiped_between_ring_and_bell(house: TestHouse, line: Comp
     late.close()
     assert sweep(house.hands, queues.open_queue(queues.connect(url, 0.3))) > 0
     assert states(house, Duty.FETCH) == [PromiseState.KEPT]
-
-
-@ON_BOTH
-def test_the_ledger_names_the_line_that_was_altered(house: TestHouse, line: Company) -> None:
-    for number in range(3):
-        leaves_a_message(line, f"+861381234567{number}")
-    with house.runtime.db.writing() as session:
-        assert list(ledger.broken(session)) == []
-        session.get_one(LedgerLine, 4).why = "nothing happened"
-    with house.runtime.db.reading() as session:
-        assert list(ledger.broken(session)) == [4]

@@ -1,7 +1,9 @@
 """Time on duty and time for return calls: pure arithmetic on half-open intervals `[start, end)`."""
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
+from itertools import accumulate
 
 import chinese_calendar
 
@@ -53,3 +55,33 @@ def other_half(at: datetime) -> datetime:
     if at.hour < 12:
         return at.replace(hour=12, minute=0, second=0, microsecond=0)
     return datetime.combine(at.date() + timedelta(days=1), time.min, at.tzinfo)
+
+
+class DutyTime:
+    """Shifts laid end to end, to measure how much time on duty lies between two instants.
+
+    Nights, naps and holidays have no shift and so do not count; where shifts overlap, the time
+    counts once.
+    """
+
+    def __init__(self, shifts: Iterable[Interval]) -> None:
+        self._starts: list[datetime] = []
+        self._ends: list[datetime] = []
+        for start, end in sorted(shifts):
+            if self._ends and start <= self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], end)
+            else:
+                self._starts.append(start)
+                self._ends.append(end)
+        lengths = (end - start for start, end in zip(self._starts, self._ends, strict=True))
+        self._before = list(accumulate(lengths, initial=timedelta()))
+
+    def between(self, start: datetime, end: datetime) -> timedelta:
+        """The time on duty in `[start, end)`; nothing when it ends before it starts."""
+        return max(self._until(end) - self._until(start), timedelta())
+
+    def _until(self, at: datetime) -> timedelta:
+        begun = bisect_right(self._starts, at)
+        if begun == 0:
+            return timedelta()
+        return self._before[begun - 1] + min(at, self._ends[begun - 1]) - self._starts[begun - 1]

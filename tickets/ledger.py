@@ -2,20 +2,28 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Table, event, insert, select, text
 from sqlalchemy.orm import Session
 
 from hotline import clock
+from hotline.db import DONE_LAST
 from tickets.models import LedgerLine
 
 # Any fixed number: it names the ledger's pen among PostgreSQL's advisory locks. SQLite's
 # writers pass one by one anyway.
 PEN = 522_1123
+PENDING = "ledger"  # in Session.info: the lines of this transaction so far
+
+LEDGER = cast(Table, LedgerLine.__table__)
+# Built once: every act runs through them.
+TAKE_PEN = text(f"SELECT pg_advisory_xact_lock({PEN})")
+LAST = select(LEDGER.c.sequence, LEDGER.c.hash).order_by(LEDGER.c.sequence.desc()).limit(1)
+ADD = insert(LEDGER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,48 +54,60 @@ def write(
     why: str = "",
     **facts: Any,
 ) -> None:
-    """Add one line. Facts must be plain values and hold no telephone number."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:pen)"), {"pen": PEN})
-    session.flush()
-    last = session.scalar(
-        select(LedgerLine).where(
-            LedgerLine.sequence == select(func.max(LedgerLine.sequence)).scalar_subquery()
-        )
-    )
-    line = LedgerLine(
-        sequence=last.sequence + 1 if last else 1,
-        at=clock.local(at).replace(microsecond=0),
-        person=person.label,
-        act=act,
-        object_kind=object_kind,
-        object_id=object_id,
-        origin=person.origin,
-        why=why[:400],
-        facts=facts,
-        previous=last.hash if last else "",
-    )
-    line.hash = _hash(line)
-    session.add(line)
-    session.flush()
+    """Add one line. Facts must be plain values and hold no telephone number.
+
+    It takes its place in the ledger when the transaction commits: whoever held the pen while
+    still waiting for another row would stop everybody who holds that row and wants the pen.
+    """
+    line = {
+        "at": clock.utc(at).replace(microsecond=0), "person": person.label, "act": str(act),
+        "object_kind": object_kind, "object_id": object_id, "origin": person.origin,
+        "why": why[:400], "facts": json.loads(json.dumps(facts)),
+    }  # fmt: skip
+    if session.in_nested_transaction():  # it may be rolled back alone
+        _enter(session, [line])
+    elif PENDING in session.info:
+        session.info[PENDING].append(line)
+    else:
+        session.info[PENDING] = [line]
+        session.info.setdefault(DONE_LAST, []).append(enter_pending)
 
 
-def broken(session: Session) -> Iterator[int]:
-    """The sequences whose line was altered, or whose predecessor is missing."""
-    previous, expected = "", 1
-    for line in session.scalars(
-        select(LedgerLine).order_by(LedgerLine.sequence).execution_options(yield_per=500)
-    ):
-        if line.sequence != expected or line.previous != previous or line.hash != _hash(line):
-            yield line.sequence
-        previous, expected = line.hash, line.sequence + 1
+def seal(line: Sequence[str | None]) -> str:
+    """The hash of a line, from the text of its columns in their order, the last one left out."""
+    return hashlib.sha256(json.dumps(line, ensure_ascii=False).encode()).hexdigest()
 
 
-def _hash(line: LedgerLine) -> str:
-    written = [
-        line.sequence, clock.utc(line.at).isoformat(), line.person, line.act, line.object_kind,
-        line.object_id, line.origin, line.why, line.facts, line.previous,
+@event.listens_for(Session, "before_commit")
+def enter_pending(session: Session) -> None:
+    """Write what this transaction owes the ledger, after everything else it writes."""
+    if not session.in_nested_transaction() and session.info.get(PENDING):
+        session.flush()
+        _enter(session, session.info.pop(PENDING))
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget(session: Session) -> None:
+    session.info.pop(PENDING, None)
+
+
+def _enter(session: Session, lines: Sequence[dict[str, Any]]) -> None:
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(TAKE_PEN)
+    last = connection.execute(LAST).first()
+    sequence, previous = (last.sequence, last.hash) if last else (0, "")
+    for line in lines:
+        sequence += 1
+        line |= {"sequence": sequence, "previous": previous}
+        line["hash"] = previous = seal(_texts(line))
+    connection.execute(ADD, lines)
+
+
+def _texts(line: dict[str, Any]) -> list[str | None]:
+    number = line["object_id"]
+    return [
+        str(line["sequence"]), f"{line['at']:%Y-%m-%d %H:%M:%S.%f}", line["person"], line["act"],
+        line["object_kind"], None if number is None else str(number), line["origin"], line["why"],
+        json.dumps(line["facts"]), line["previous"],
     ]  # fmt: skip
-    return hashlib.sha256(
-        json.dumps(written, ensure_ascii=False, sort_keys=True).encode()
-    ).hexdigest()

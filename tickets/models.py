@@ -185,7 +185,7 @@ class Ticket(Base):
     kind: Mapped[Kind] = mapped_column(_kept(Kind))
     source: Mapped[Source] = mapped_column(_kept(Source))
     opened_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    contact_by: Mapped[datetime] = mapped_column(UtcDateTime)
+    contact_by: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     accept_by: Mapped[datetime] = mapped_column(UtcDateTime)
     state: Mapped[State] = mapped_column(_kept(State), default=State.NEW, index=True)
     round: Mapped[int] = mapped_column(default=1)
@@ -201,10 +201,12 @@ class Ticket(Base):
     note: Mapped[str] = mapped_column(Text, default="")
     missing: Mapped[str] = mapped_column(String(200), default="")
     satisfaction: Mapped[int | None] = mapped_column(default=None)
-    contacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    contacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None, index=True)
     assigned_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # the last time
     accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # this round
-    done_by: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # a deadline
+    done_by: Mapped[datetime | None] = mapped_column(
+        UtcDateTime, default=None, index=True
+    )  # a deadline
     done_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
     # who accepted it last: theirs until another accepts, also while it is being passed on
@@ -348,7 +350,8 @@ class ReturnTry(Base):
     placed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     carrier_sid: Mapped[str | None] = mapped_column(String(200), default=None)
     outcome: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.returns.Outcome
-    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None, index=True)
+    satisfaction: Mapped[int | None] = mapped_column(default=None)  # said in this call
     promise: Mapped[Promise] = relationship(init=False, back_populates="tries")
 
 

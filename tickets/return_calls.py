@@ -125,7 +125,7 @@ def rate(session: Session, attempt: ReturnTry, satisfaction: int, now: datetime)
     ticket = attempt.promise.ticket
     if ticket is None:
         return
-    ticket.satisfaction = satisfaction
+    ticket.satisfaction = attempt.satisfaction = satisfaction
     ledger.write(
         session,
         at=now,

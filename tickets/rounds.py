@@ -27,7 +27,7 @@ class TicketRound(Base):
     accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
     accepted_by: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
     done_by: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)  # a deadline
-    done_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    done_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None, index=True)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
 
 

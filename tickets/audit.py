@@ -1,0 +1,124 @@
+"""Whether the ledger is whole: read as the database holds it, byte for byte, and sealed anew."""
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, LargeBinary, Text, cast, func, select
+from sqlalchemy.orm import Session
+
+from tickets.books import LedgerMark
+from tickets.ledger import LEDGER, seal
+
+BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a line's hash was once, by the word of a sealed bundle or of the nightly round."""
+
+    sequence: int
+    hash: str
+    by: str
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The first line that is not as it was written, and what is wrong, for the committee."""
+
+    sequence: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How many lines there are, the last one's number and hash, and the first fault if any."""
+
+    lines: int
+    sequence: int
+    hash: str
+    fault: Fault | None
+
+
+def verify(session: Session, beside: list[Mark] | None = None) -> Verdict:
+    """Read every line; `beside` are marks from outside, such as a bundle's manifest."""
+    marks = [*_marks(session), *(beside or ())]
+    wanted = {mark.sequence: mark for mark in marks}
+    ends = {mark.sequence: mark.hash for mark in marks if mark.cut}
+    lines, sequence, previous = 0, 0, ""
+    with closing(written(session)) as found:
+        for line in found:
+            number = int(line[0]) if line[0] and line[0].isdigit() else -1
+            if not lines and ends.get(number - 1) == line[9]:  # those before were deleted by rule
+                sequence, previous = number - 1, line[9] or ""
+            if fault := _fault(line, number, sequence, previous, wanted.get(number)):
+                return Verdict(lines, sequence, previous, fault)
+            lines, sequence, previous = lines + 1, number, line[10] or ""
+    last = max(marks, key=lambda mark: mark.sequence, default=None)
+    fault = None
+    if last and last.sequence > sequence:
+        fault = Fault(
+            sequence + 1,
+            f"第 {sequence + 1} 行起不见了：{last.by}记下有 {last.sequence} 行，现在只到第 {sequence} 行。",
+        )
+    return Verdict(lines, sequence, previous, fault)
+
+
+def head(session: Session, at: datetime, *, cut: bool = False) -> LedgerMark | None:
+    """Mark what the last line is now; None where nothing was ever written."""
+    last = session.execute(
+        select(LEDGER.c.sequence, LEDGER.c.hash).order_by(LEDGER.c.sequence.desc()).limit(1)
+    ).first()
+    if last is None:
+        return None
+    mark = LedgerMark(at=at, sequence=last.sequence, hash=last.hash, cut=cut)
+    session.add(mark)
+    return mark
+
+
+def written(session: Session, *where: ColumnElement[bool]) -> Generator[list[str | None]]:
+    """The lines as text, column by column, exactly as they are stored."""
+    columns: list[ColumnElement[Any]]
+    if session.get_bind().dialect.name == "postgresql":
+        columns = [
+            func.to_char(func.timezone("UTC", column), "YYYY-MM-DD HH24:MI:SS.US")
+            if column is LEDGER.c.at
+            else cast(column, Text)
+            for column in LEDGER.c
+        ]
+    else:  # as bytes: what was damaged need not be text any more
+        columns = [cast(column, LargeBinary) for column in LEDGER.c]
+    asked = select(*columns).where(*where).order_by(LEDGER.c.sequence)
+    with session.connection().execute(asked, execution_options={"yield_per": BATCH}) as rows:
+        for row in rows:
+            yield [
+                value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+                for value in row
+            ]
+
+
+def _fault(
+    line: list[str | None], number: int, sequence: int, previous: str, mark: Mark | None
+) -> Fault | None:
+    if number > sequence + 1:
+        return Fault(sequence + 1, f"第 {sequence + 1} 行不见了：前一行之后直接是第 {number} 行。")
+    if number != sequence + 1 or seal(line[:10]) != line[10]:
+        return Fault(
+            sequence + 1,
+            f"第 {sequence + 1} 行被改过（写着 {line[1]} {line[2]} {line[3]}）：内容和封印对不上。",
+        )
+    if line[9] != previous:
+        return Fault(number, f"第 {number} 行和前一行接不上：前面有一行被换过。")
+    if mark and mark.hash != line[10]:
+        return Fault(number, f"第 {number} 行和{mark.by}记下的不一样：到这一行为止被重写过。")
+    return None
+
+
+def _marks(session: Session) -> list[Mark]:
+    return [
+        Mark(mark.sequence, mark.hash, f"{mark.at:%Y-%m-%d %H:%M} ", mark.cut)
+        for mark in session.scalars(select(LedgerMark).order_by(LedgerMark.id))
+    ]

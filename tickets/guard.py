@@ -1,0 +1,23 @@
+"""The ledger's guard: the database itself refuses to change a line, or to lose a young one."""
+
+ACCESS_LOG_DAYS = 180  # 网络安全法 art. 23(3): six months at least
+
+_REFUSED = "the ledger is append-only"
+SQLITE = (
+    f"CREATE TRIGGER ledger_keeps BEFORE UPDATE ON ledger BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END",
+    f"CREATE TRIGGER ledger_keeps_young BEFORE DELETE ON ledger"
+    f" WHEN OLD.at > datetime('now', '-{ACCESS_LOG_DAYS} days')"
+    f" BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END",
+    # INSERT OR REPLACE deletes without asking the trigger above
+    "CREATE TRIGGER ledger_grows BEFORE INSERT ON ledger"  # noqa: S608
+    " WHEN NEW.sequence <= (SELECT max(sequence) FROM ledger)"
+    f" BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END",
+)
+POSTGRESQL = (
+    "CREATE FUNCTION ledger_keeps() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+    f" IF TG_OP = 'DELETE' AND OLD.at <= now() - interval '{ACCESS_LOG_DAYS} days'"
+    f" THEN RETURN OLD; END IF; RAISE EXCEPTION '{_REFUSED}'; END $$",
+    "CREATE TRIGGER ledger_keeps BEFORE UPDATE OR DELETE ON ledger"
+    " FOR EACH ROW EXECUTE FUNCTION ledger_keeps()",
+    "CREATE TRIGGER ledger_keeps_all BEFORE TRUNCATE ON ledger EXECUTE FUNCTION ledger_keeps()",
+)
