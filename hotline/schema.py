@@ -10,6 +10,7 @@ import tickets.models
 import tickets.outings
 import tickets.reminders
 import tickets.rounds
+import tickets.search
 from hotline.db import Base
 
 metadata = Base.metadata
@@ -24,4 +25,5 @@ rooms = (
     tickets.outings,
     tickets.reminders,
     tickets.rounds,
+    tickets.search,
 )

@@ -73,13 +73,15 @@ class Looking:
             self.page.wait_for_selector("h1:not(:text('手机'))")
         return self
 
-    def opens(self, path: str) -> str:
-        """Go there; returns the media type, for what is no page."""
-        answer = self.page.goto(self.served.url + path)
-        assert answer is not None
+    def opens(self, path: str) -> bool:
+        """Go there; False for what is no page, which is only asked for."""
+        answer = self.context.request.head(self.served.url + path)
         if answer.status >= 400:
             self.complaints.append(f"{path} answers {answer.status}")
-        return answer.headers.get("content-type", "")
+        if "text/html" not in answer.headers["content-type"]:
+            return False
+        self.page.goto(self.served.url + path)
+        return True
 
     def posts(self, path: str, form: dict[str, str]) -> None:
         """Open what the page of a posted form says; the browser believes it posted."""

@@ -1,13 +1,15 @@
 """Something of everything for the pages to show, and an example of every argument an address takes."""
 
+from datetime import timedelta
 from typing import Any
 
-from desk_house import DeskHouse
+from desk_house import LI, DeskHouse
 from sqlalchemy import select
 
+from ivr.models import Call
 from tickets import checklist, footwork, ledger, service
 from tickets.lifecycle import Act
-from tickets.models import Kind, Ticket
+from tickets.models import Kind, Recording, Ticket
 from tickets.outings import Reason, Went
 
 LONG = (
@@ -67,11 +69,48 @@ def seed(desk: DeskHouse) -> None:
             )
         footwork.take_along(session, ticket, "医保卡和家里的钥匙一把", wang, now)
 
+    with desk.runtime.db.writing() as session:
+        for number, ticket_id in enumerate((1, 2, None, None)):
+            call = Call(
+                carrier_sid=f"CA{number}",
+                flow="inbound",
+                started_at=desk.clock.now() - timedelta(hours=number),
+                caller_kind="known",
+                phone=None if number == 3 else LI,
+                seconds=42,
+                test=number == 2,
+            )
+            session.add(call)
+            session.flush()
+            if ticket_id:
+                session.get_one(Ticket, ticket_id).call_id = call.id
+        session.get_one(Recording, 1).call_id = 1
+    desk.visit("王秀兰").posts("/recording/1/text", text="我家要交电费", seen_text="我要交水费")
+
+
+# addresses with questions: who asks, and what
+QUERIES = (
+    ("李主任", "/search?q=水管"),
+    ("李主任", "/search?q=没有的话"),
+    ("李主任", "/calls?kind=missed"),
+    ("李主任", "/calls?kind=test&month=2026-11"),
+    ("李主任", "/figures?month=2026-10"),
+    ("李主任", "/figures/once?month=2026-11&only=counted"),
+    ("李主任", "/"),
+)
+
 
 def examples(desk: DeskHouse) -> dict[str, list[Any]]:
     with desk.runtime.db.reading() as session:
         tickets = list(session.scalars(select(Ticket.id).order_by(Ticket.id)))
-    return {"ticket_id": tickets, "recording_id": [1], "device_id": [1]}
+    return {
+        "ticket_id": tickets,
+        "recording_id": [1],
+        "device_id": [1],
+        "key": ["reached", "once"],
+        "journey_id": [1],
+        "thing_id": [1],
+    }
 
 
 # name: who, address, form
@@ -88,6 +127,7 @@ POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
     ),
     "no matter": ("王秀兰", "/request/1/matter", {"matter": ""}),
     "too late": ("王秀兰", "/request/3/undo", {}),
+    "again without why": ("李主任", "/case/6/again", {"why": ""}),
     "a code for a device": ("吴队长", "/devices", {}),
     "no such code": ("王秀兰", "/door/device", {"name": "新手机", "code": "1234"}),
     "nothing there": ("王秀兰", "/request/999", {}),

@@ -15,9 +15,12 @@ from hotline.runtime import Runtime
 from hotline.web import (
     auth,
     calling,
+    cases,
     desk,
     devices,
     door,
+    figures,
+    finding,
     guard,
     handset,
     letters,
@@ -47,7 +50,7 @@ def install(app: Flask, runtime: Runtime) -> None:
     # Kept in memory, by each process: it stops a guesser's hammering, the ledger of tries is the database's.
     limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
     app.register_blueprint(door.make_blueprint(runtime, limiter))
-    for room in (desk, calling, outings, sounds, papers, devices):
+    for room in (desk, calling, outings, sounds, papers, devices, figures, finding, cases):
         app.register_blueprint(room.make_blueprint(runtime))
     if settings.demo:
         telephones = twin.Exchange(settings, runtime.clock)

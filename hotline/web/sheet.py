@@ -72,7 +72,7 @@ def must_be_theirs(who: Standing, ticket: Ticket) -> None:
 
 
 def note_look(
-    session: Session, act: str, kind: str, object_id: int, now: datetime, **facts: Any
+    session: Session, act: str, kind: str, object_id: int | None, now: datetime, **facts: Any
 ) -> None:
     """Write down an access before it is given, once in a while."""
     person = current_user.person

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from hotline.clock import local
+from hotline.phone import mask
 from tickets.lifecycle import Act, State
 from tickets.models import Event, LedgerLine
 from tickets.return_calls import RESULTS
@@ -111,6 +112,7 @@ DID: Mapping[str, str] = {
     "keep_reply": "{who}在回电话时说了话",
     "see_number": "{who}看了电话号码",
     "called": "{who}打了电话：{why}",
+    "spot_check": "{who}抽查过：{why}",
     "correct": "{who}改了听写的字",
     "outing": "{who}记了一次出门",
     "withdraw_outing": "{who}撤回了一次出门",
@@ -149,6 +151,11 @@ def person(label: str, names: Mapping[int, str]) -> str:
 def outcome(word: str | None) -> str:
     """How a try of a return call went."""
     return RESULTS[Outcome(word)] if word in list(Outcome) else "正在打"
+
+
+def caller(phone: str | None) -> str:
+    """A caller nobody need recognise: 138****1234, or that the number was not shown."""
+    return mask(phone) if phone else "号码没显示"
 
 
 def hour(at: datetime) -> str:

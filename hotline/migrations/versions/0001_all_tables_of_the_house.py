@@ -741,6 +741,24 @@ def upgrade() -> None:
             batch_op.f("ix_return_tries_promise_id"), ["promise_id"], unique=False
         )
 
+    op.create_table(
+        "transcript_grams",
+        sa.Column("gram", sa.String(length=2), nullable=False),
+        sa.Column("transcript_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["transcript_id"],
+            ["transcripts.id"],
+            name=op.f("fk_transcript_grams_transcript_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("gram", "transcript_id", name=op.f("pk_transcript_grams")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("transcript_grams", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_transcript_grams_transcript_id"), ["transcript_id"], unique=False
+        )
+
     with op.batch_alter_table("tickets", schema=None) as batch_op:
         batch_op.create_foreign_key(batch_op.f("fk_tickets_call_id"), "calls", ["call_id"], ["id"])
 
@@ -766,6 +784,10 @@ def downgrade() -> None:
     with op.batch_alter_table("tickets", schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f("fk_tickets_call_id"), type_="foreignkey")
 
+    with op.batch_alter_table("transcript_grams", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_transcript_grams_transcript_id"))
+
+    op.drop_table("transcript_grams")
     with op.batch_alter_table("return_tries", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_return_tries_promise_id"))
         batch_op.drop_index(batch_op.f("ix_return_tries_phone"))
