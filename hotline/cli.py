@@ -5,9 +5,13 @@ from pathlib import Path
 import click
 
 from hotline import config, logs
+from hotline.commands.audit import audit
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
 from hotline.commands.door import door
+from hotline.commands.export import export
+from hotline.commands.figures import figures
 from hotline.commands.people import people
+from hotline.commands.retention import retention
 from hotline.commands.roster import roster
 from hotline.config import Settings, WrongSettingsError
 from hotline.household import AlreadyRunningError, Household, alone_in, commands
@@ -147,7 +151,7 @@ def fallback() -> None:
     click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
 
 
-for group in (db, door, people, roster):
+for group in (audit, db, door, export, figures, people, retention, roster):
     main.add_command(group)
 
 

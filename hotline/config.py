@@ -129,6 +129,11 @@ class Settings(BaseSettings):
     return_calls_a_day: int = Field(2, ge=1, le=5, description="Return calls to one person on one day at most")
     return_tries: int = Field(3, ge=1, le=5, description="Tries of one return call")
 
+    # what is kept how long
+    keep_audio_months: int = Field(12, ge=1, description="Months after which recordings are deleted")
+    keep_text_months: int = Field(24, ge=1, description="Months after which requests, calls and texts lose names, numbers and words")
+    keep_ledger_days: int = Field(1095, ge=1, description="Days after which lines of the ledger are deleted; never before 180, as the law asks")
+
     # the ear and the hands
     model_path: Path | None = Field(None, validation_alias=AliasChoices("HOTLINE_MODEL_PATH", "VOSK_MODEL_PATH"), description="Folder of the Vosk model; VOSK_MODEL_PATH is read too; empty: every recording is listened to by a person")
     recording_max_bytes: int = Field(10_000_000, ge=100_000, description="Largest recording fetched")
@@ -249,6 +254,10 @@ class Settings(BaseSettings):
     @property
     def recordings(self) -> str:
         return self.recordings_url or f"file://{self.data_folder.absolute() / 'recordings'}"
+
+    @property
+    def seals(self) -> str:
+        return f"file://{self.data_folder.absolute() / 'seals'}"
 
     @property
     def redis_socket(self) -> Path:

@@ -7,7 +7,8 @@ from desk_house import LI, DeskHouse
 from sqlalchemy import select
 
 from ivr.models import Call
-from tickets import checklist, footwork, ledger, service
+from tickets import checklist, footwork, ledger, service, spot_checks
+from tickets.counting import Period
 from tickets.lifecycle import Act
 from tickets.models import Kind, Recording, Ticket
 from tickets.outings import Reason, Went
@@ -85,6 +86,11 @@ def seed(desk: DeskHouse) -> None:
             if ticket_id:
                 session.get_one(Ticket, ticket_id).call_id = call.id
         session.get_one(Recording, 1).call_id = 1
+    with desk.runtime.db.writing() as session:
+        month = Period.month(2026, 11)
+        spot_checks.draw(
+            session, month, 1, ledger.volunteer(desk.people["李主任"]), desk.clock.now()
+        )
     desk.visit("王秀兰").posts("/recording/1/text", text="我家要交电费", seen_text="我要交水费")
 
 
@@ -110,6 +116,8 @@ def examples(desk: DeskHouse) -> dict[str, list[Any]]:
         "key": ["reached", "once"],
         "journey_id": [1],
         "thing_id": [1],
+        "matter_id": [1, 2],
+        "audit.sheet key": ["tickets", "ledger"],
     }
 
 
@@ -127,6 +135,13 @@ POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
     ),
     "no matter": ("王秀兰", "/request/1/matter", {"matter": ""}),
     "too late": ("王秀兰", "/request/3/undo", {}),
+    "a whole ledger": ("李主任", "/audit/verify", {}),
+    "a check without a word": ("李主任", "/case/2/check", {"finding": "returned"}),
+    "a matter without a name": (
+        "李主任",
+        "/matters/2",
+        {"name": "", "materials": NASTY, "seen": "1"},
+    ),
     "again without why": ("李主任", "/case/6/again", {"why": ""}),
     "a code for a device": ("吴队长", "/devices", {}),
     "no such code": ("王秀兰", "/door/device", {"name": "新手机", "code": "1234"}),

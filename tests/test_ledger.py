@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import ON_BOTH
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, func, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -97,6 +97,17 @@ def test_a_line_of_a_transaction_that_failed_was_never_written(lines: Database) 
     with lines.reading() as session:
         assert session.get_one(LedgerLine, LINES + 1).act == "kept"
     assert verdict(lines) == audit.Verdict(LINES + 1, LINES + 1, verdict(lines).hash, None)
+
+
+@ON_BOTH
+def test_a_transaction_reads_what_it_has_written(lines: Database) -> None:
+    with lines.writing() as session:
+        write(session, "first")
+        assert session.scalar(select(func.max(LedgerLine.sequence))) == LINES + 1
+        write(session, "second")
+        acts = select(LedgerLine.act).order_by(LedgerLine.sequence.desc()).limit(2)
+        assert session.scalars(acts).all() == ["second", "first"]
+    assert verdict(lines).lines == LINES + 2
 
 
 @ON_BOTH

@@ -49,17 +49,19 @@ def pages(served: Served) -> Iterator[tuple[str, str | None]]:
                 continue
             roles = getattr(view, "roles", None)
             least = next(role for role in Role if role in roles) if roles else None
-            every = list(filled(rule.arguments, examples(served.desk)))
+            every = list(filled(rule.endpoint, rule.arguments, examples(served.desk)))
             for values in every if rule.endpoint in {"desk.one", "cases.case"} else every[:2]:
                 path = app.url_map.bind("").build(rule.endpoint, values)
                 yield path, PERSON[least] if least else None
     yield from ((path, person) for person, path in QUERIES)
 
 
-def filled(arguments: set[str], known: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+def filled(
+    endpoint: str, arguments: set[str], known: Mapping[str, list[Any]]
+) -> Iterator[dict[str, Any]]:
     """Every combination of the examples of a route's arguments; a new argument needs an example."""
     names = sorted(arguments)
-    for values in product(*(known[name] for name in names)):
+    for values in product(*(known.get(f"{endpoint} {name}") or known[name] for name in names)):
         yield dict(zip(names, values, strict=True))
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Table, event, insert, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import ORMExecuteState, Session
 
 from hotline import clock
 from hotline.db import DONE_LAST
@@ -83,7 +83,18 @@ def enter_pending(session: Session) -> None:
     """Write what this transaction owes the ledger, after everything else it writes."""
     if not session.in_nested_transaction() and session.info.get(PENDING):
         session.flush()
-        _enter(session, session.info.pop(PENDING))
+        lines = session.info[PENDING]
+        session.info[PENDING] = []
+        _enter(session, lines)
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _read(state: ORMExecuteState) -> None:
+    """Who reads the ledger finds what this transaction has written so far."""
+    if state.session.info.get(PENDING) and any(
+        mapper.class_ is LedgerLine for mapper in state.all_mappers
+    ):
+        enter_pending(state.session)
 
 
 @event.listens_for(Session, "after_rollback")

@@ -73,6 +73,7 @@ class Fetch(StrEnum):
     WANTED = "wanted"
     STORED = "stored"
     FAILED = "failed"
+    DELETED = "deleted"  # by the rules of retention
 
 
 class Duty(StrEnum):
@@ -83,6 +84,7 @@ class Duty(StrEnum):
     DELETE = "delete"
     RETURN_CALL = "return_call"
     SETTLE_CALL = "settle_call"
+    NIGHT_ROUND = "night_round"
 
 
 class PromiseState(StrEnum):
@@ -218,6 +220,8 @@ class Ticket(Base):
     merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), default=None)
     referred_to: Mapped[Elsewhere | None] = mapped_column(_kept(Elsewhere), default=None)
     void_reason: Mapped[str] = mapped_column(String(200), default="")
+    hold: Mapped[str] = mapped_column(String(200), default="")  # why nothing of it is deleted
+    nameless_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
     version: Mapped[int] = mapped_column(default=0)  # one more with every act and every undoing
     test: Mapped[bool] = mapped_column(default=False)
 

@@ -69,6 +69,12 @@ def grams(text: str) -> set[str]:
     return {text[i : i + 2] for i in range(len(text))}
 
 
+def forget(session: Session, recordings: Select[int]) -> None:
+    """Take out of the index what was said in these recordings: their texts are being emptied."""
+    held = select(Transcript.id).where(Transcript.recording_id.in_(recordings))
+    session.execute(delete(Gram).where(Gram.transcript_id.in_(held)))
+
+
 def index_again(session: Session) -> int:
     """Make the whole index anew, for transcripts that came in by another way; returns how many."""
     session.execute(delete(Gram))

@@ -18,7 +18,7 @@ from ivr.models import Call, CallStatus
 from tickets import promises, return_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording, ReturnTry
 from tickets.returns import Outcome
-from worker import listening
+from worker import listening, night
 from worker.fetching import NotYetError, RefusedError, fetch
 
 log = logs.logger(__name__)
@@ -220,6 +220,18 @@ class Hands:
 
         self._write(promise_id, token, placed)
 
+    def night_round(self, promise_id: int, token: str | None) -> None:
+        """Count, mark and forget; the next round is owed with the end of this one."""
+        runtime = self.runtime
+        night.go_round(runtime.db, runtime.store, runtime.settings, runtime.clock())
+
+        def done(session: Session, promise: Promise, now: datetime) -> None:
+            promises.settle(promise, PromiseState.KEPT, "夜里的事做完了", now)
+            session.flush()
+            night.owe(session, now)
+
+        self._write(promise_id, token, done)
+
     def _look_at_last_try(self, promise_id: int, token: str | None) -> bool:
         """Whether an earlier try still stands in the way of a new one."""
         runtime = self.runtime
@@ -287,6 +299,7 @@ DUTIES: Mapping[Duty, Callable[[Hands, int, str | None], None]] = {
     Duty.DELETE: Hands.delete,
     Duty.SETTLE_CALL: Hands.settle_call,
     Duty.RETURN_CALL: Hands.return_call,
+    Duty.NIGHT_ROUND: Hands.night_round,
 }
 
 

@@ -8,6 +8,7 @@ from rq import Queue
 
 from hotline import logs
 from tickets import limits, promises
+from worker import night
 from worker.jobs import Hands
 from worker.queue import JOB, JOB_SECONDS, RESULT_SECONDS, connect, open_queue
 
@@ -45,6 +46,15 @@ def remind(hands: Hands) -> list[int]:
         return limits.remind(session, runtime.settings, now)
 
 
+def owe_night_round(hands: Hands) -> None:
+    """See to it that there is a next night's round."""
+    with hands.runtime.db.reading() as session:
+        owed = night.is_owed(session)
+    if not owed:
+        with hands.runtime.db.writing() as session:
+            night.owe(session, hands.runtime.clock())
+
+
 def watch(hands: Hands, stopped: Callable[[], bool]) -> None:
     """Look again and again until stopped. Nothing that goes wrong ends it."""
     settings = hands.runtime.settings
@@ -53,6 +63,7 @@ def watch(hands: Hands, stopped: Callable[[], bool]) -> None:
         try:
             sweep(hands, queue)
             remind(hands)
+            owe_night_round(hands)
         except Exception:
             log.exception("the sweep stumbled; it will look again")
         time.sleep(settings.sweep_seconds)

@@ -16,7 +16,8 @@ from hotline.runtime import Runtime
 from hotline.web import board, sheet, words
 from hotline.web.guard import needs
 from hotline.web.sheet import Refused
-from tickets import footwork, merging, service
+from tickets import footwork, merging, service, spot_checks
+from tickets.books import Finding, SpotCheck
 from tickets.lifecycle import Act, NotPossibleError, possible
 from tickets.models import LedgerLine, Role, Ticket
 
@@ -48,7 +49,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
                 recordings=recordings, compared={r.id: compare(r.transcript.text, r.transcript.corrected_text) for r in recordings if r.transcript and r.transcript.corrected_text},
                 masked=mask(ticket.phone) if ticket.phone else "", life=board.life(session, ticket, names),
                 told=board.return_calls(ticket), looks=looks(session, ticket, names), typed=request.form,
-                may_reopen=Act.REOPEN in possible(ticket.state), refused=refused, journeys=footwork.outings(session, ticket),
+                may_reopen=Act.REOPEN in possible(ticket.state), refused=refused, drawn=_drawn(session, ticket_id), journeys=footwork.outings(session, ticket),
             )  # fmt: skip
         return page, status
 
@@ -78,6 +79,27 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         flash("记下来了：重新办。这件事回到志愿者今天的事里了。")
         return redirect(url_for("cases.case", ticket_id=ticket_id))
 
+    @cases.post("/check")
+    @needs(Role.COMMITTEE)
+    def check(ticket_id: int) -> Any:
+        """质检: in order, or sent back with a word why."""
+        now, note, found = runtime.clock(), words.clean(request.form.get("note", "")), request.form.get("finding", "")  # fmt: skip
+        try:
+            with db.writing() as session:
+                drawn = _drawn(session, ticket_id) or abort(404)
+                if found not in list(Finding):
+                    raise Refused("no_finding")
+                if found == Finding.RETURNED and not note:
+                    raise Refused("no_why")
+                if len(note) > LONGEST_WHY:
+                    raise Refused("long_why", {"length": len(note), "longest": LONGEST_WHY})
+                spot_checks.find(session, drawn, Finding(found), current_user.person, now, note)
+        except Refused as refused:
+            return show(ticket_id, refused, 409)
+        flash("记下来了：查过了。")
+        return redirect(url_for("cases.case", ticket_id=ticket_id))
+
+    @cases.get("/check", endpoint="check_from_history")
     @cases.get("/again")
     @needs(Role.COMMITTEE)
     def again_from_history(ticket_id: int) -> Any:
@@ -85,6 +107,16 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         return redirect(url_for("cases.case", ticket_id=ticket_id))
 
     return cases
+
+
+def _drawn(session: Session, ticket_id: int) -> SpotCheck | None:
+    """The newest spot check of this request."""
+    return session.scalar(
+        select(SpotCheck)
+        .where(SpotCheck.ticket_id == ticket_id)
+        .order_by(SpotCheck.id.desc())
+        .limit(1)
+    )
 
 
 def compare(machine: str, person: str | None) -> list[Piece]:

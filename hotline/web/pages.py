@@ -13,9 +13,11 @@ from hotline import logs
 from hotline.phone import Phone
 from hotline.runtime import Runtime
 from hotline.web import (
+    audit,
     auth,
     calling,
     cases,
+    catalogue,
     desk,
     devices,
     door,
@@ -23,6 +25,7 @@ from hotline.web import (
     finding,
     guard,
     handset,
+    health,
     letters,
     outings,
     papers,
@@ -50,7 +53,20 @@ def install(app: Flask, runtime: Runtime) -> None:
     # Kept in memory, by each process: it stops a guesser's hammering, the ledger of tries is the database's.
     limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
     app.register_blueprint(door.make_blueprint(runtime, limiter))
-    for room in (desk, calling, outings, sounds, papers, devices, figures, finding, cases):
+    for room in (
+        desk,
+        calling,
+        outings,
+        sounds,
+        papers,
+        devices,
+        figures,
+        finding,
+        cases,
+        audit,
+        catalogue,
+        health,
+    ):
         app.register_blueprint(room.make_blueprint(runtime))
     if settings.demo:
         telephones = twin.Exchange(settings, runtime.clock)

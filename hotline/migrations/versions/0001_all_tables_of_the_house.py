@@ -313,6 +313,8 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("void_reason", sa.String(length=200), nullable=False),
+        sa.Column("hold", sa.String(length=200), nullable=False),
+        sa.Column("nameless_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("test", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -590,7 +592,9 @@ def upgrade() -> None:
         sa.Column("claimed_seconds", sa.Double(), nullable=True),
         sa.Column(
             "fetch",
-            sa.Enum("wanted", "stored", "failed", name="fetch", native_enum=False, length=20),
+            sa.Enum(
+                "wanted", "stored", "failed", "deleted", name="fetch", native_enum=False, length=20
+            ),
             nullable=False,
         ),
         sa.Column("key", sa.String(length=200), nullable=True),
@@ -632,6 +636,7 @@ def upgrade() -> None:
                 "delete",
                 "return_call",
                 "settle_call",
+                "night_round",
                 name="duty",
                 native_enum=False,
                 length=20,

@@ -1,0 +1,142 @@
+"""Everything the house holds about one resident, for themselves (PIPL art. 45): one zip."""
+
+import csv
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from hotline.clock import local
+from hotline.store import Store
+from tickets.models import (
+    Fetch,
+    LedgerLine,
+    Promise,
+    Recording,
+    Resident,
+    ReturnTry,
+    Ticket,
+    Transcript,
+    Volunteer,
+)
+from tickets.retention import CALLS, own_numbers, requests_of
+from tickets.sheets import EVENTS, KINDS, OUTCOMES, STATES
+
+
+def write(session: Session, store: Store, resident: Resident, path: Path) -> int:
+    """Write the zip; returns how many recordings are in it. Unmasked: it is theirs.
+
+    The door has written the access before. Calls are given where the number is theirs alone.
+    """
+    tickets = requests_of(session, resident)
+    ids = [ticket.id for ticket in tickets]
+    recordings = session.execute(
+        select(Recording, Transcript)
+        .outerjoin(Transcript, Transcript.recording_id == Recording.id)
+        .where(Recording.ticket_id.in_(ids))
+        .order_by(Recording.id)
+    ).all()  # fmt: skip
+    sounds = 0
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
+        _person(bundle, resident)
+        _sheet(
+            bundle, "求助.csv", ("编号", "日期", "类别", "状态", "事项", "备注", "缺的材料", "满意"),
+            ((t.number, _time(t.opened_at), KINDS[t.kind], STATES[t.state], t.matter, t.note, t.missing, t.satisfaction) for t in tickets),
+        )  # fmt: skip
+        _sheet(
+            bundle, "录音和文字.csv", ("录音", "时间", "机器听写", "改正后的文字"),
+            ((r.id, _time(r.made_at), h.text if h else "", h.corrected_text if h else "") for r, h in recordings),
+        )  # fmt: skip
+        _calls(session, bundle, resident, ids)
+        _accesses(session, bundle, resident, ids, [r.id for r, _ in recordings])
+        for recording, _ in recordings:
+            if recording.fetch is Fetch.STORED and recording.key:
+                with (
+                    store.open(recording.key) as sound,
+                    bundle.open(f"录音/{recording.id}{Path(recording.key).suffix}", "w") as file,
+                ):
+                    shutil.copyfileobj(sound, file)
+                sounds += 1
+    return sounds
+
+
+def _person(bundle: zipfile.ZipFile, resident: Resident) -> None:
+    said = {
+        "姓名": resident.name,
+        "住址": f"{resident.building}幢{resident.unit}单元{resident.room}",
+        "电话": [number.phone for number in resident.phones],
+    }
+    bundle.writestr("本人.json", json.dumps(said, ensure_ascii=False, indent=1))
+
+
+def _calls(
+    session: Session, bundle: zipfile.ZipFile, resident: Resident, ticket_ids: list[int]
+) -> None:
+    numbers = own_numbers(session, resident)
+    made = select(Ticket.call_id).where(Ticket.id.in_(ticket_ids), Ticket.call_id.is_not(None))
+    calls = session.execute(
+        select(CALLS.c.started_at, CALLS.c.phone)
+        .where(or_(CALLS.c.phone.in_(numbers), CALLS.c.id.in_(made)))
+        .order_by(CALLS.c.started_at)
+    )
+    _sheet(bundle, "电话.csv", ("时间", "号码"), ((_time(c.started_at), c.phone) for c in calls))
+    tries = session.execute(
+        select(ReturnTry.placed_at, ReturnTry.phone, Promise.event, ReturnTry.outcome)
+        .join(Promise, Promise.id == ReturnTry.promise_id)
+        .where(Promise.ticket_id.in_(ticket_ids))
+        .order_by(ReturnTry.placed_at)
+    )
+    _sheet(
+        bundle, "回电.csv", ("时间", "号码", "消息", "结果"),
+        ((_time(t.placed_at), t.phone, EVENTS.get(t.event or "", ""), OUTCOMES.get(t.outcome or "", "")) for t in tries),
+    )  # fmt: skip
+
+
+def _accesses(
+    session: Session,
+    bundle: zipfile.ZipFile,
+    resident: Resident,
+    ticket_ids: list[int],
+    recording_ids: list[int],
+) -> None:
+    """Who did or saw what with it: the ledger's lines about them, people by their names."""
+    about = {"ticket": ticket_ids, "recording": recording_ids, "resident": [resident.id]}
+    lines = session.scalars(
+        select(LedgerLine)
+        .where(
+            or_(
+                *(
+                    (LedgerLine.object_kind == kind) & LedgerLine.object_id.in_(ids)
+                    for kind, ids in about.items()
+                )
+            )
+        )
+        .order_by(LedgerLine.sequence)
+    )
+    names = {
+        f"volunteer:{id_}": name for id_, name in session.execute(select(Volunteer.id, Volunteer.name))
+    }  # fmt: skip
+    _sheet(
+        bundle, "谁看过谁办过.csv", ("时间", "谁", "做了什么", "对象", "对象序号", "为什么"),
+        ((_time(e.at), names.get(e.person, e.person), e.act, e.object_kind, e.object_id, e.why) for e in lines),
+    )  # fmt: skip
+
+
+def _sheet(
+    bundle: zipfile.ZipFile, name: str, headings: tuple[str, ...], rows: Iterable[tuple[Any, ...]]
+) -> None:
+    text = io.StringIO()
+    written = csv.writer(text)
+    written.writerow(headings)
+    written.writerows(rows)
+    bundle.writestr(name, "\ufeff" + text.getvalue())
+
+
+def _time(instant: Any) -> str:
+    return f"{local(instant):%Y-%m-%d %H:%M:%S}"
