@@ -18,10 +18,11 @@ from hotline.clock import SHANGHAI
 from hotline.db import Database
 from hotline.schema import metadata
 from ivr.models import Call
-from tickets import counting, sheets
+from tickets import counting, listings
 from tickets.counting import Period
 from tickets.figures import FIGURES, behind
 from tickets.lifecycle import Act, State
+from tickets.listings import REASONS
 from tickets.models import (
     Duty,
     Event,
@@ -38,7 +39,6 @@ from tickets.models import (
 from tickets.outings import Journey, JourneyTicket, Went
 from tickets.returns import Outcome
 from tickets.rounds import Deed, TicketRound
-from tickets.sheets import REASONS
 from tickets.trips import Reason
 
 FIRST = datetime(2026, 10, 1, tzinfo=SHANGHAI)
@@ -295,7 +295,7 @@ def exported(session: Session) -> dict[str, list[dict[str, Any]]]:
         sheet.key: [
             dict(zip(sheet.headings, row, strict=True)) for row in sheet.rows(session, *always)
         ]
-        for sheet in sheets.SHEETS
+        for sheet in listings.SHEETS
     }
 
 

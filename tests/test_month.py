@@ -36,6 +36,7 @@ from tickets.books import Finding, SpotCheck, Suspicion
 from tickets.counting import Period
 from tickets.figures import BY_KEY, behind
 from tickets.lifecycle import Act, State, possible
+from tickets.listings import REASONS, SHEETS
 from tickets.models import (
     Event,
     Fetch,
@@ -50,7 +51,6 @@ from tickets.models import (
     Volunteer,
 )
 from tickets.returns import Outcome
-from tickets.sheets import REASONS, SHEETS
 from tickets.trips import Reason, Went
 
 MONTH = Period.month(2026, 10)

@@ -7,7 +7,7 @@ from typing import IO
 from sqlalchemy.orm import Session
 from xlsxwriter import Workbook
 
-from tickets.sheets import Cell, Sheet
+from tickets.listings import Cell, Sheet
 
 MOST_ROWS = 1_048_575  # of one worksheet, below its headings
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would calculate

@@ -20,7 +20,7 @@ class FigureDay(Base):
 
 class StaleDay(Base):
     """That something about a day has changed. Written by the database's own triggers
-    (`tickets.watch`), deleted when the day is counted again."""
+    (`tickets.changes`), deleted when the day is counted again."""
 
     __tablename__ = "stale_days"
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from hotline.clock import local
 from hotline.store import Store
+from tickets.listings import EVENTS, KINDS, OUTCOMES, STATES
 from tickets.models import (
     Fetch,
     LedgerLine,
@@ -26,7 +27,6 @@ from tickets.models import (
     Volunteer,
 )
 from tickets.retention import CALLS, own_numbers, requests_of
-from tickets.sheets import EVENTS, KINDS, OUTCOMES, STATES
 
 
 def write(session: Session, store: Store, resident: Resident, path: Path) -> int:

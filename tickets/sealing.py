@@ -20,7 +20,7 @@ from tickets.books import Seal
 from tickets.counting import Period
 from tickets.figures import FEWEST
 from tickets.ledger import LEDGER, Person
-from tickets.sheets import REASONS, SHEETS
+from tickets.listings import REASONS, SHEETS
 
 BLOCK = 1 << 16
 MANIFEST = "manifest.json"

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, MetaData, event, inspect, text
 
 from hotline.db import Base
-from tickets import guard, watch
+from tickets import changes, guard
 
 _THERE = {
     "sqlite": "SELECT name, '' FROM sqlite_master WHERE type = 'trigger'",
@@ -21,10 +21,10 @@ def post(connection: Connection) -> None:
     """Make all triggers; SQLite loses them whenever a migration copies a table."""
     dialect = connection.dialect.name
     lift(connection)
-    if not {"ledger", "stale_days", *watch.WATCHED} <= set(inspect(connection).get_table_names()):
+    if not {"ledger", "stale_days", *changes.WATCHED} <= set(inspect(connection).get_table_names()):
         return  # of tables that are not there yet nothing can be watched
     ledger = guard.SQLITE if dialect == "sqlite" else guard.POSTGRESQL
-    for statement in (*ledger, *watch.statements(dialect)):
+    for statement in (*ledger, *changes.statements(dialect)):
         connection.exec_driver_sql(statement)
 
 

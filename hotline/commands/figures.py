@@ -16,7 +16,7 @@ def figures(period: str, how: bool) -> None:
     """Print the figures of a PERIOD: 2026-10 or 2026."""
     from tickets import counting
     from tickets.counting import Period, Value
-    from tickets.sheets import REASONS
+    from tickets.listings import REASONS
 
     if not (found := re.fullmatch(r"(20\d\d)(?:-(0[1-9]|1[0-2]))?", period)):
         raise click.ClickException("请写成 2026-10（一个月）或者 2026（一年）。")

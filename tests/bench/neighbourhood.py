@@ -18,7 +18,7 @@ from hotline.db import Database
 from hotline.schema import metadata
 from hotline.web import board
 from hotline.web.auth import Visitor
-from tickets import counting, export, sheets, triggers
+from tickets import audit, counting, export, listings, triggers
 from tickets.counting import Period
 from tickets.figure_days import StaleDay
 from tickets.ledger import seal
@@ -74,6 +74,9 @@ def _measure(url: str, name: str) -> Iterator[tuple[str, str]]:
             for title, ask in lists.items():
                 yield f"{name}: list of {who}, {title} (wanted: 10 ms)", _times(ask, session=session)  # fmt: skip
         ticket = session.get_one(Ticket, TICKETS // 2)
+        began = time.perf_counter()
+        lines = audit.verify(session).lines
+        yield f"{name}: the whole ledger verified", f"{lines} lines, {_since(began):.0f} s"
         yield f"{name}: the life of one request", _times(lambda: board.life(session, ticket, {}))
         yield f"{name}: behind a figure of a month, 50 rows", _times(lambda: session.execute(_behind()).all())  # fmt: skip
     db.close()
@@ -90,7 +93,7 @@ def exported(url: str, sheet: str, kind: str) -> None:
     db = Database(url)
     whole = (NOW - timedelta(days=2 * DAYS), NOW + timedelta(days=DAYS))
     one_day = (NOW - timedelta(days=1), NOW)
-    chosen, write = sheets.BY_KEY[sheet], export.write_csv if kind == "csv" else export.write_xlsx
+    chosen, write = listings.BY_KEY[sheet], export.write_csv if kind == "csv" else export.write_xlsx
     with db.reading() as session, TemporaryDirectory() as folder:
         path = Path(folder) / f"sheet.{kind}"
         for span in (one_day, whole):
