@@ -5,12 +5,14 @@ from pathlib import Path
 import click
 
 from hotline import config, logs
+from hotline.commands import roster_changes
 from hotline.commands.audit import audit
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
 from hotline.commands.door import door
 from hotline.commands.export import export
 from hotline.commands.figures import figures
 from hotline.commands.people import people
+from hotline.commands.residents import residents
 from hotline.commands.retention import retention
 from hotline.commands.roster import roster
 from hotline.config import Settings, WrongSettingsError
@@ -151,8 +153,10 @@ def fallback() -> None:
     click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
 
 
-for group in (audit, db, door, export, figures, people, retention, roster):
+for group in (audit, db, door, export, figures, people, residents, retention, roster):
     main.add_command(group)
+for command in roster_changes.COMMANDS:
+    roster.add_command(command)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,8 @@ class Settings(BaseSettings):
     ring_resident_seconds: int = Field(50, ge=20, le=120, description="How long a return call rings (R27)")
 
     # duty and promises
-    shift_hours: Names = Field(("08:30-11:30", "14:00-17:00"), description="Hours of a day that `hotline roster fill` makes shifts for")
+    shift_hours: Names = Field(("08:30-11:30", "14:00-17:00"), description="Shifts of a working day; 20:00-08:00 runs through the night")
+    shift_hours_rest: Names = Field(("08:30-11:30", "14:00-17:00"), description="Shifts of a rest day or holiday; empty: nobody is needed")
     accept_within_minutes: int = Field(30, ge=5, description="Duty time until a request should be taken")
     contact_within_minutes: int = Field(120, ge=10, description="Duty time until a resident should have heard from us")
     ring_back_within_minutes: int = Field(60, ge=10, description="Duty time until somebody who left no words is called back")
@@ -153,7 +154,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "signing_secrets", "media_hosts", "capabilities_add", "capabilities_remove",
-        "shift_hours", "return_hours", "return_hours_rest", mode="before",
+        "shift_hours", "shift_hours_rest", "return_hours", "return_hours_rest", mode="before",
     )  # fmt: skip
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -170,7 +171,15 @@ class Settings(BaseSettings):
             Capability(name)
         return value
 
-    @field_validator("shift_hours", "return_hours", "return_hours_rest")
+    @field_validator("shift_hours", "shift_hours_rest")
+    @classmethod
+    def _shifts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for start, end in map(read_hours, value):
+            if start == end:
+                raise ValueError("a shift must be written like 08:30-11:30")
+        return value
+
+    @field_validator("return_hours", "return_hours_rest")
     @classmethod
     def _hours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for start, end in map(read_hours, value):

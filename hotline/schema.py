@@ -4,11 +4,13 @@ import ivr.models
 import tickets.books
 import tickets.checklist
 import tickets.devices
+import tickets.dossier
 import tickets.figure_days
 import tickets.matters
 import tickets.models
 import tickets.outings
 import tickets.reminders
+import tickets.rota
 import tickets.rounds
 import tickets.search
 from hotline.db import Base
@@ -19,11 +21,13 @@ rooms = (
     tickets.books,
     tickets.checklist,
     tickets.devices,
+    tickets.dossier,
     tickets.figure_days,
     tickets.matters,
     tickets.models,
     tickets.outings,
     tickets.reminders,
+    tickets.rota,
     tickets.rounds,
     tickets.search,
 )

@@ -16,6 +16,7 @@ from hotline.runtime import Runtime
 from hotline.web.auth import set_pin
 from tickets import ledger, promises, rotation, service
 from tickets import matters as catalogue
+from tickets.coverage import DutyHours
 from tickets.lifecycle import Act
 from tickets.models import (
     Duty,
@@ -120,10 +121,11 @@ def residents(runtime: Runtime) -> None:
 def roster(runtime: Runtime) -> None:
     """Somebody on duty at every hour, from some days ago to a week ahead; missing shifts only."""
     first = runtime.clock().date() - timedelta(days=DAYS_BACK)
+    hours = [read_hours(each) for each in ROUND_THE_CLOCK]
     with runtime.db.writing() as session:
         rotation.fill(
             session,
-            [read_hours(each) for each in ROUND_THE_CLOCK],
+            DutyHours(hours, hours),
             first,
             DAYS_BACK + DAYS_AHEAD + 1,
         )

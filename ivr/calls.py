@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 from hotline.config import Settings
 from hotline.db import connection_of
 from hotline.phone import CallerId, CallerKind
-from ivr import engine, slots
+from ivr import engine, slots, voices
 from ivr.engine import Heard, Place
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus
 from ivr.turns import CALLS, FIND_CALL, Asked, Planned, find, newest, repeat, step, where_it_stands
-from tickets import roster, service
+from tickets import directory, roster, service
 from tickets.models import Duty, Promise, PromiseState, ReturnTry, Ticket
 
 RECORDING_MAY_COME = timedelta(minutes=2)  # after the end of a call
@@ -33,6 +33,7 @@ AT_A_RING = select(
         .label(name)
         for which, name in enumerate(("newest", "second"))
     ),
+    *directory.VOICE_COLUMNS,
 )
 
 
@@ -56,7 +57,7 @@ def ring(
         return repeat(session, call, 1)
     open_requests = [ticket for ticket in (known.newest, known.second) if ticket is not None]
     recognised = caller.kind is CallerKind.KNOWN and open_requests
-    facts = {
+    facts: dict[str, Any] = {
         "caller": caller.kind.value,
         "phone": phone,
         "situation": "closed" if not known.on_duty else "open_request" if recognised else "fresh",
@@ -64,6 +65,7 @@ def ring(
         "ticket": known.newest,
         "volunteers": len(_people_to_ring(session, settings, now)) if known.on_duty else 0,
     }
+    facts |= _voice(directory.voice(known))
     row = {"flow": "inbound", "caller_kind": caller.kind.value, "phone": phone, "test": test}
     return _begin(session, settings, sid, row, facts, now)
 
@@ -78,7 +80,7 @@ def answered(
     if (call := find(session, sid)) is not None:
         return repeat(session, call, 1)
     ticket = attempt.promise.ticket
-    facts = {
+    facts: dict[str, Any] = {
         "caller": CallerKind.KNOWN.value,
         "phone": attempt.phone,
         "event": attempt.promise.event.value if attempt.promise.event else "",
@@ -87,6 +89,7 @@ def answered(
         "machine": machine,
         "volunteers": len(_people_to_ring(session, settings, now)),
     }
+    facts |= _voice(directory.voice_of(session, attempt.phone))
     row = {
         "flow": "return", "caller_kind": CallerKind.KNOWN.value, "phone": attempt.phone, "try_id": attempt.id,
         "about_ticket_id": ticket.id if ticket else None, "test": bool(ticket and ticket.test),
@@ -187,7 +190,16 @@ def _words(
         slots.fill(session, settings, said, call_id=call_id, memory=turn.place.memory, now=now)
         for said in turn.says
     )
-    return [word for word in filled if word is not None]
+    said = [word for word in filled if word is not None]
+    if kept_in := turn.place.memory.get(engine.FACT + "set"):
+        return [{**word, "set": kept_in} if "prompt" in word else word for word in said]
+    return said
+
+
+def _voice(voice: directory.Voice) -> dict[str, str]:
+    """The set of prompts for whoever has this number, where it is another than everybody's."""
+    kept_in = voices.set_for(voice.dialect, voice.slow)
+    return {"set": kept_in} if kept_in else {}
 
 
 def _people_to_ring(session: Session, settings: Settings, now: datetime) -> Sequence[Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import quote
 
 from twilio.twiml.voice_response import Dial, Gather, VoiceResponse
 
@@ -14,13 +15,14 @@ from ivr.engine import End, Find, Menu, Record, Waiting
 RECORD_ENDING_KEYS = "1234567890*#"
 
 # What a turn says, as it is kept: {"prompt": id, "slots": {…}}, {"sound": name} or {"own": address}.
+# A prompt may have a "set": the dialect or the slow speech it is recorded in.
 Words = Sequence[Mapping[str, Any]]
 
 
 class Voices(Protocol):
     """Knows which prompts a person of the neighbourhood has recorded."""
 
-    def recorded(self, prompt: str) -> bool: ...
+    def recorded(self, prompt: str, kept_in: str = "") -> bool: ...
 
 
 class Spoken(NamedTuple):
@@ -149,8 +151,9 @@ class Scribe:
             return Spoken(play=self._url(f"sound/{word['sound']}.wav"))
         if "own" in word:
             return Spoken(play=word["own"])
-        if not word["slots"] and self.voices.recorded(word["prompt"]):
-            return Spoken(play=self._url(f"prompt/{word['prompt']}.wav"))
+        if not word["slots"] and self.voices.recorded(word["prompt"], word.get("set", "")):
+            kept_in = {"set": quote(word["set"])} if word.get("set") else {}
+            return Spoken(play=self._url(f"prompt/{word['prompt']}.wav", **kept_in))
         return Spoken(say=prompts.text(word["prompt"], word["slots"]))
 
     def _say(self, verb: VoiceResponse | Gather, spoken: Sequence[Spoken]) -> None:

@@ -202,9 +202,10 @@ def make_blueprint(house: House) -> Blueprint:
 
     @door.get("/prompt/<prompt>.wav")
     def prompt(prompt: str) -> Response:
-        if not voices.recorded(prompt):
+        kept_in = request.args.get("set", "")
+        if not voices.recorded(prompt, kept_in):
             abort(404)
-        return _wav(voices.wav(prompt))
+        return _wav(voices.wav(prompt, kept_in))
 
     # These hold no word of any caller, and the carrier fetches them without signing.
     unsigned: tuple[Callable[..., Response], ...] = (broken, sound, prompt)

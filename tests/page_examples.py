@@ -7,10 +7,10 @@ from desk_house import LI, DeskHouse
 from sqlalchemy import select
 
 from ivr.models import Call
-from tickets import checklist, footwork, ledger, service, spot_checks
+from tickets import checklist, feed, footwork, ledger, service, spot_checks
 from tickets.counting import Period
 from tickets.lifecycle import Act
-from tickets.models import Kind, Recording, Ticket
+from tickets.models import Kind, Recording, Ticket, Volunteer
 from tickets.outings import Reason, Went
 
 LONG = (
@@ -87,6 +87,8 @@ def seed(desk: DeskHouse) -> None:
                 session.get_one(Ticket, ticket_id).call_id = call.id
         session.get_one(Recording, 1).call_id = 1
     with desk.runtime.db.writing() as session:
+        wang = session.get_one(Volunteer, desk.people["王秀兰"])
+        feed.secret_of(session, wang, ledger.volunteer(wang.id), desk.clock.now())
         month = Period.month(2026, 11)
         spot_checks.draw(
             session, month, 1, ledger.volunteer(desk.people["李主任"]), desk.clock.now()
@@ -103,20 +105,33 @@ QUERIES = (
     ("李主任", "/figures?month=2026-10"),
     ("李主任", "/figures/once?month=2026-11&only=counted"),
     ("李主任", "/"),
+    ("管理员", "/"),
+    ("王秀兰", "/walkin?who=lgf"),
+    ("王秀兰", "/walkin?who=没有"),
+    ("李主任", "/residents?who=1234"),
+    ("吴队长", "/rota?month=2026-11"),
+    ("王秀兰", "/rota?month=2026-12"),
 )
 
 
 def examples(desk: DeskHouse) -> dict[str, list[Any]]:
     with desk.runtime.db.reading() as session:
+        secrets = list(
+            session.scalars(select(Volunteer.feed_token).where(Volunteer.feed_token.is_not(None)))
+        )
         tickets = list(session.scalars(select(Ticket.id).order_by(Ticket.id)))
     return {
         "ticket_id": tickets,
         "recording_id": [1],
         "device_id": [1],
+        "secret": secrets,
         "key": ["reached", "once"],
         "journey_id": [1],
         "thing_id": [1],
         "matter_id": [1, 2],
+        "shift_id": [1],
+        "resident_id": [1],
+        "hand_over_id": [1],
         "audit.sheet key": ["tickets", "ledger"],
     }
 
@@ -142,6 +157,13 @@ POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
         "/matters/2",
         {"name": "", "materials": NASTY, "seen": "1"},
     ),
+    "walked in without a word": ("王秀兰", "/walkin", {"resident": "1"}),
+    "somebody for a gap": ("吴队长", "/rota/gap", {"starts": "x"}),
+    "nobody for a shift": ("吴队长", "/rota/shift/1", {"who": ""}),
+    "a whole number": ("李主任", "/residents/1/number", {"phone_id": "1", "why": "核对地址"}),
+    "a whole number without why": ("李主任", "/residents/1/number", {"phone_id": "1"}),
+    "a resident without a name": ("李主任", "/residents", {"name": "", "building": NASTY}),
+    "a note of nothing": ("王秀兰", "/handover", {"note": ""}),
     "again without why": ("李主任", "/case/6/again", {"why": ""}),
     "a code for a device": ("吴队长", "/devices", {}),
     "no such code": ("王秀兰", "/door/device", {"name": "新手机", "code": "1234"}),

@@ -1,14 +1,20 @@
 """Time on duty and time for return calls: pure arithmetic on half-open intervals `[start, end)`."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import accumulate
+from types import MappingProxyType
 
 import chinese_calendar
 
+from hotline.clock import SHANGHAI
+
 Interval = tuple[datetime, datetime]
 Hours = Sequence[tuple[time, time]]  # of one day
+Calendar = Mapping[date, bool]  # days the house has decided itself: true for a rest day
+
+AS_PUBLISHED: Calendar = MappingProxyType({})
 
 
 def after_duty_time(start: datetime, spent: timedelta, shifts: Sequence[Interval]) -> datetime:
@@ -29,25 +35,65 @@ def after_duty_time(start: datetime, spent: timedelta, shifts: Sequence[Interval
     return at + left
 
 
-def is_rest_day(day: date) -> bool:
-    """A Saturday, a Sunday or a public holiday. Beyond the last published year: weekends only."""
-    if day.weekday() >= 5:
-        return True
+def is_rest_day(day: date, calendar: Calendar = AS_PUBLISHED) -> bool:
+    """A Saturday, a Sunday or a public holiday, unless the house says otherwise.
+
+    A weekend that is worked (调休) still counts as rest: it is for return calls.
+    """
+    return calendar[day] if day in calendar else day.weekday() >= 5 or not is_workday(day)
+
+
+def is_workday(day: date, calendar: Calendar = AS_PUBLISHED) -> bool:
+    """Whether offices work on this day, 调休 weekends included: it is for duty.
+
+    Beyond the last published year (see `calendar_ends`): Monday to Friday.
+    """
+    if day in calendar:
+        return not calendar[day]
     try:
-        return bool(chinese_calendar.is_holiday(day))
+        return bool(chinese_calendar.is_workday(day))
     except NotImplementedError:
-        return False
+        return day.weekday() < 5
 
 
-def next_open(at: datetime, working: Hours, rest: Hours) -> datetime:
+def calendar_ends() -> date:
+    """The first day of which nobody has published whether it is worked."""
+    return date(max(chinese_calendar.constants.holidays).year + 1, 1, 1)
+
+
+def next_open(
+    at: datetime, working: Hours, rest: Hours, calendar: Calendar = AS_PUBLISHED
+) -> datetime:
     """The first instant at or after `at` (local time) that lies within the hours of its day."""
     for days in range(31):
         day = at.date() + timedelta(days=days)
-        for start, end in sorted(rest if is_rest_day(day) else working):
+        for start, end in sorted(rest if is_rest_day(day, calendar) else working):
             opens = datetime.combine(day, start, at.tzinfo)
             if at < datetime.combine(day, end, at.tzinfo):
                 return max(at, opens)
     raise ValueError("no hours at all within a month")
+
+
+def shift_times(hours: Hours, first: date, days: int) -> Iterator[Interval]:
+    """Start and end of each shift, `[start, end)`, in the order they come.
+
+    One that ends at or before its start runs through the night; 24:00 (read as the day's last
+    instant) is where the next day begins.
+    """
+    for number in range(days):
+        yield from day_times(hours, first + timedelta(days=number))
+
+
+def day_times(hours: Hours, day: date) -> Iterator[Interval]:
+    """The shifts that begin on this day."""
+    tomorrow = day + timedelta(days=1)
+    for start, end in sorted(hours):
+        ends = (
+            datetime.combine(tomorrow, time.min, SHANGHAI)
+            if end == time.max
+            else datetime.combine(tomorrow if end <= start else day, end, SHANGHAI)
+        )
+        yield datetime.combine(day, start, SHANGHAI), ends
 
 
 def other_half(at: datetime) -> datetime:

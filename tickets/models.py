@@ -15,10 +15,11 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from hotline.db import Base, UtcDateTime
 from hotline.db import kept as _kept
+from tickets import names
 from tickets.lifecycle import State
 
 
@@ -85,6 +86,7 @@ class Duty(StrEnum):
     RETURN_CALL = "return_call"
     SETTLE_CALL = "settle_call"
     NIGHT_ROUND = "night_round"
+    HAND_OVER = "hand_over"  # what is open at the end of a shift
 
 
 class PromiseState(StrEnum):
@@ -103,6 +105,13 @@ class Event(StrEnum):
     MATERIALS = "materials"
 
 
+class Dialect(StrEnum):
+    """What a resident hears best; also the name of the folder of prompts recorded in it."""
+
+    MANDARIN = "普通话"
+    JINHUA = "金华话"
+
+
 class Volunteer(Base):
     """One person who signs in: a volunteer, the duty lead, a committee member, an administrator."""
 
@@ -118,10 +127,16 @@ class Volunteer(Base):
     active: Mapped[bool] = mapped_column(default=True)
     totp_secret: Mapped[str | None] = mapped_column(String(64), default=None)  # the second factor
     totp_step: Mapped[int] = mapped_column(default=0)  # the last code used: each is good once
+    # the secret part of the address of their own calendar feed
+    feed_token: Mapped[str | None] = mapped_column(String(64), default=None, unique=True)
 
 
 class Resident(Base):
-    """One resident. Several may share a number; one may have several."""
+    """One resident. Several may share a number; one may have several.
+
+    Written by `tickets.residents`. One that was merged into another stays as a row, so that what
+    points at it still does.
+    """
 
     __tablename__ = "residents"
 
@@ -130,10 +145,22 @@ class Resident(Base):
     building: Mapped[str] = mapped_column(String(10), default="")
     unit: Mapped[str] = mapped_column(String(10), default="")
     room: Mapped[str] = mapped_column(String(10), default="")
+    dialect: Mapped[Dialect] = mapped_column(_kept(Dialect), default=Dialect.MANDARIN)
+    slow: Mapped[bool] = mapped_column(default=False)  # hears better when spoken to slowly
+    active: Mapped[bool] = mapped_column(default=True)  # false: moved away, died, or merged
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"), default=None)
     test: Mapped[bool] = mapped_column(default=False)
+    # how the name is found by keys: liguifang, lgf; they follow the name
+    pinyin: Mapped[str] = mapped_column(String(160), init=False, index=True)
+    initials: Mapped[str] = mapped_column(String(40), init=False, index=True)
     phones: Mapped[list["ResidentPhone"]] = relationship(
-        default_factory=list, cascade="all, delete-orphan"
+        default_factory=list, cascade="all, delete-orphan", order_by="ResidentPhone.id"
     )
+
+    @validates("name")
+    def _read_aloud(self, _: str, name: str) -> str:
+        self.pinyin, self.initials = names.pinyin(name), names.initials(name)
+        return name
 
 
 class ResidentPhone(Base):
@@ -145,7 +172,7 @@ class ResidentPhone(Base):
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     phone: Mapped[str] = mapped_column(String(16), index=True)
     resident_id: Mapped[int] = mapped_column(
-        ForeignKey("residents.id", ondelete="CASCADE"), init=False
+        ForeignKey("residents.id", ondelete="CASCADE"), init=False, index=True
     )
 
 
@@ -311,6 +338,7 @@ class Promise(Base):
     __table_args__ = (
         Index("ix_promises_due", "state", "due_at"),
         UniqueConstraint("duty", "call_id"),
+        UniqueConstraint("duty", "shift_id"),
         # Most promises are about neither: each call makes one to settle it.
         _where_set("promises", "recording_id"),
         _where_set("promises", "ticket_id"),
@@ -324,6 +352,10 @@ class Promise(Base):
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), default=None)
     call_id: Mapped[int | None] = mapped_column(
         ForeignKey("calls.id", use_alter=True), default=None
+    )
+    # a shift that was taken off the roster leaves its promises without one
+    shift_id: Mapped[int | None] = mapped_column(
+        ForeignKey("shifts.id", ondelete="SET NULL"), default=None
     )
     event: Mapped[Event | None] = mapped_column(_kept(Event), default=None)
     state: Mapped[PromiseState] = mapped_column(_kept(PromiseState), default=PromiseState.OPEN)

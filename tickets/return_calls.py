@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from hotline.clock import local
 from hotline.config import Settings, read_hours
-from tickets import ledger, promises, returns, service
+from tickets import ledger, promises, returns, roster, service
 from tickets.ledger import CALLER, SYSTEM
 from tickets.lifecycle import Act, State
 from tickets.models import Event, Promise, PromiseState, ReturnTry, Ticket
@@ -32,20 +32,21 @@ VISIT_OWED = "打了几次都没说上话，请上门告诉一声"
 LINE_AT_FAULT = "线路一直打不出去，请居委会查一查电话"
 
 
-def rules(settings: Settings) -> Rules:
-    """The hours and bounds that the settings give."""
+def rules(session: Session, settings: Settings) -> Rules:
+    """The hours and bounds that the settings and the house's own calendar give."""
     return Rules(
         working=[read_hours(hours) for hours in settings.return_hours],
         rest=[read_hours(hours) for hours in settings.return_hours_rest],
         calls_a_day=settings.return_calls_a_day,
         tries=settings.return_tries,
+        calendar=roster.calendar(session),
     )
 
 
 def not_before(session: Session, settings: Settings, phone: str, now: datetime) -> datetime:
     """`now` if this resident may be rung now, else from when: hours, calls a day, the trunk, and
     their own telephone, which can only ring for one thing at a time."""
-    earliest = returns.may_ring(now, _rung_today(session, phone, now), rules(settings))
+    earliest = returns.may_ring(now, _rung_today(session, phone, now), rules(session, settings))
     if earliest > now:
         return earliest
     last_minute = session.scalar(
@@ -107,7 +108,9 @@ def finish_try(
     if promise.state is not PromiseState.OPEN:
         return
     next_ = returns.after(
-        [Outcome(t.outcome) for t in _tries(session, promise) if t.outcome], now, rules(settings)
+        [Outcome(t.outcome) for t in _tries(session, promise) if t.outcome],
+        now,
+        rules(session, settings),
     )
     match next_.verdict:
         case Verdict.SETTLED:

@@ -1,11 +1,11 @@
 """Return calls: when a resident may be rung, and what follows from how a try went. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tickets.hours import Hours, next_open, other_half
+from tickets.hours import AS_PUBLISHED, Calendar, Hours, next_open, other_half
 
 BUSY_WAIT = timedelta(minutes=10)
 BUSY_TRIES = 3
@@ -47,6 +47,7 @@ class Rules:
     rest: Hours
     calls_a_day: int = 2
     tries: int = 3
+    calendar: Calendar = field(default_factory=lambda: AS_PUBLISHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ def after(outcomes: Sequence[Outcome], now: datetime, rules: Rules) -> Next:
 def may_ring(now: datetime, rung_today: int, rules: Rules) -> datetime:
     """`now` if the resident may be rung, else the instant from which they may be."""
     if rung_today >= rules.calls_a_day:
-        return next_open(tomorrow(now), rules.working, rules.rest)
-    return next_open(now, rules.working, rules.rest)
+        return next_open(tomorrow(now), rules.working, rules.rest, rules.calendar)
+    return next_open(now, rules.working, rules.rest, rules.calendar)
 
 
 def tomorrow(now: datetime) -> datetime:
@@ -90,4 +91,4 @@ def tomorrow(now: datetime) -> datetime:
 
 
 def _again(at: datetime, rules: Rules) -> Next:
-    return Next(Verdict.AGAIN, next_open(at, rules.working, rules.rest))
+    return Next(Verdict.AGAIN, next_open(at, rules.working, rules.rest, rules.calendar))

@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from hotline.config import Settings, read_hours
 from hotline.db import connection_of
-from tickets.hours import Interval
+from tickets.coverage import DutyHours
+from tickets.hours import Calendar, Interval
 from tickets.models import Role, Shift, Volunteer
+from tickets.rota import DayOverride
 
 HORIZON = timedelta(days=14)  # how far ahead a deadline in duty time may lie
 
@@ -81,3 +84,26 @@ def duty_times(session: Session, since: datetime) -> list[Interval]:
         .order_by(Shift.starts_at)
     )
     return [(starts_at, ends_at) for starts_at, ends_at in rows]
+
+
+def shifts(session: Session, since: datetime, until: datetime) -> Sequence[Shift]:
+    """Every shift that has time in `[since, until)`, in the order they begin."""
+    return session.scalars(
+        select(Shift)
+        .where(Shift.ends_at > since, Shift.starts_at < until)
+        .order_by(Shift.starts_at, Shift.id)
+    ).all()
+
+
+def calendar(session: Session) -> Calendar:
+    """The days that the house has declared rest days or working days itself."""
+    return {day: rest for day, rest in session.execute(select(DayOverride.day, DayOverride.rest))}  # noqa: C416
+
+
+def duty_hours(session: Session, settings: Settings) -> DutyHours:
+    """When somebody should be on duty, by the settings and the house's own calendar."""
+    return DutyHours(
+        working=[read_hours(hours) for hours in settings.shift_hours],
+        rest=[read_hours(hours) for hours in settings.shift_hours_rest],
+        calendar=calendar(session),
+    )

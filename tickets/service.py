@@ -60,7 +60,10 @@ def resident_of(session: Session, phone: str | None) -> Resident | None:
     if phone is None:
         return None
     found = session.scalars(
-        select(Resident).join(ResidentPhone).where(ResidentPhone.phone == phone).limit(2)
+        select(Resident)
+        .join(ResidentPhone)
+        .where(ResidentPhone.phone == phone, Resident.active)
+        .limit(2)
     ).all()
     return found[0] if len(found) == 1 else None
 

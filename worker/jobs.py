@@ -15,7 +15,7 @@ from hotline.runtime import Runtime
 from ivr import settling
 from ivr.carrier import CarrierError, PerhapsPlacedError
 from ivr.models import Call, CallStatus
-from tickets import promises, return_calls
+from tickets import handover, promises, return_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording, ReturnTry
 from tickets.returns import Outcome
 from worker import listening, night
@@ -290,6 +290,10 @@ class Hands:
                 session, self.runtime.settings, attempt, outcome, self.runtime.clock()
             )
 
+    def hand_over(self, promise_id: int, token: str | None) -> None:
+        """A shift is over: what is open goes to the next."""
+        self._write(promise_id, token, handover.keep)
+
 
 HANDS: ContextVar[Hands] = ContextVar("hands")
 
@@ -300,6 +304,7 @@ DUTIES: Mapping[Duty, Callable[[Hands, int, str | None], None]] = {
     Duty.SETTLE_CALL: Hands.settle_call,
     Duty.RETURN_CALL: Hands.return_call,
     Duty.NIGHT_ROUND: Hands.night_round,
+    Duty.HAND_OVER: Hands.hand_over,
 }
 
 

@@ -7,7 +7,8 @@ from redis.exceptions import RedisError
 from rq import Queue
 
 from hotline import logs
-from tickets import limits, promises
+from tickets import handover, limits, promises
+from tickets import watch as roster_watch
 from worker import night
 from worker.jobs import Hands
 from worker.queue import JOB, JOB_SECONDS, RESULT_SECONDS, connect, open_queue
@@ -20,6 +21,7 @@ BELL_SECONDS = 1.0
 def sweep(hands: Hands, queue: Queue | None) -> int:
     """One look: hand what is due to the queue, or, without one, keep it here. Returns how many."""
     runtime = hands.runtime
+    look_at_the_roster(hands)
     with runtime.db.reading() as session:
         due = promises.due(session, runtime.clock())
     if queue is not None:
@@ -33,6 +35,20 @@ def sweep(hands: Hands, queue: Queue | None) -> int:
         except (RedisError, OSError):
             log.info("no Redis; the sweep keeps what is due itself")
     return sum(hands.keep(promise_id) for promise_id in due)
+
+
+def look_at_the_roster(hands: Hands) -> None:
+    """Owe the hand-over of the shifts that have ended, and announce what is wrong with the next."""
+    runtime, now = hands.runtime, hands.runtime.clock()
+    with runtime.db.reading() as session:
+        idle = not handover.ended(session, now) and not roster_watch.due(
+            session, runtime.settings, now
+        )
+    if idle:
+        return
+    with runtime.db.writing() as session:
+        handover.owe(session, now)
+        roster_watch.announce(session, runtime.settings, now)
 
 
 def remind(hands: Hands) -> list[int]:

@@ -90,6 +90,13 @@ def set_pin(volunteer: Volunteer, pin: str, *, demo: bool = False) -> None:
     volunteer.wrong_pins, volunteer.locked_until = 0, None
 
 
+def draw_pin() -> str:
+    """A PIN by lot that `set_pin` takes."""
+    while _is_easy(pin := "".join(secrets.choice("0123456789") for _ in range(PIN_DIGITS))):
+        pass
+    return pin
+
+
 def knock(db: Database, clock: Clock, volunteer_id: int | None, pin: str) -> Knock:
     """One try. It is counted before the PIN is looked at, so that many at once gain nothing.
 

@@ -14,7 +14,7 @@ from hotline.web.board import Standing
 from hotline.web.guard import needs
 from hotline.web.sheet import Refused
 from hotline.web.words import Asks
-from tickets import numbers, service, undo
+from tickets import handover, numbers, service, undo
 from tickets.lifecycle import OPEN, Act, ChangedError, NotPossibleError, TooLateError, possible
 from tickets.merging import NotMergedError
 from tickets.models import Elsewhere, Kind, LedgerLine, Role, Ticket, Volunteer
@@ -37,6 +37,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             return render_template(
                 "today.html", cards=cards, me=who, now=now,
                 finished=board.finished_count(session, who, now),
+                left=handover.unheard(session, who.visitor.id),
                 mine_today=board.finished_by(session, current_user.person.label, now),
             )  # fmt: skip
 

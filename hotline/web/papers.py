@@ -5,8 +5,9 @@ from typing import Any
 import segno
 from flask import Blueprint, abort, render_template, url_for
 
+from hotline.phone import Phone
 from hotline.runtime import Runtime
-from hotline.web import board, sheet
+from hotline.web import board, sheet, words
 from hotline.web.guard import needs
 from tickets import checklist
 from tickets.models import Role, Ticket
@@ -42,5 +43,12 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         address = f"{settings.public_url}{url_for('desk.one', ticket_id=ticket_id)}"
         code = segno.make(address, error="m").svg_inline(omitsize=True, svgclass="qr", lineclass=None, title="打开这件事的码")  # fmt: skip
         return render_template("paper_slip.html", card=card, things=things, now=now, code=code)
+
+    @papers.get("/paper/card")
+    @needs(Role.VOLUNTEER)
+    def household_card() -> Any:
+        """For the wall beside a telephone: letters of 28 points and more."""
+        number = words.grouped(Phone(settings.line_number).dialled) if settings.line_number else ""
+        return render_template("paper_card.html", number=number)
 
     return papers
