@@ -74,11 +74,11 @@ class Looking:
         return self
 
     def opens(self, path: str) -> bool:
-        """Go there; False for what is no page, which is only asked for."""
-        answer = self.context.request.head(self.served.url + path)
+        """Go there; False for what is no page, or leads to one, which is only asked for."""
+        answer = self.context.request.head(self.served.url + path, max_redirects=0)
         if answer.status >= 400:
             self.complaints.append(f"{path} answers {answer.status}")
-        if "text/html" not in answer.headers["content-type"]:
+        if answer.status >= 300 or "text/html" not in answer.headers["content-type"]:
             return False
         self.page.goto(self.served.url + path)
         return True
