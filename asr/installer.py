@@ -13,17 +13,14 @@ import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from asr import download, recognizer
-from asr.recognizer import ModelUnusable, Recognizer
+from asr.recognizer import Recognizer
+from asr.shelf import looks_like_a_model
 
-BEST_FIRST = ("vosk-model-cn-0.22", "vosk-model-small-cn-0.22")
-SYSTEM_FOLDER = Path(
-    "/usr/share/vosk"
-)  # where vosk itself looks, beside ~/.cache/vosk and VOSK_MODEL_PATH
 RECORD = "INSTALLED.json"  # beside the model; vosk passes over files that it does not know
 LIGHT_LEAVES_OUT = frozenset(
     {"rescore", "rnnlm"}
@@ -53,35 +50,6 @@ class InstallFailed(Exception):  # noqa: N818 - named for what went wrong
     def __init__(self, hindrance: Hindrance, detail: str = "") -> None:
         super().__init__(f"{hindrance}{f': {detail}' if detail else ''}")
         self.hindrance, self.detail = hindrance, detail
-
-
-def places(home: Path, vosk_model_path: str | None) -> list[Path]:
-    """List the folders in which vosk keeps models, in its own order."""
-    own = [Path(vosk_model_path)] if vosk_model_path else []
-    return [*own, home / ".cache" / "vosk", SYSTEM_FOLDER]
-
-
-def find(configured: Path | None, folders: list[Path]) -> Path | None:
-    """Choose the model to use: the configured one, whatever its state, else the best that the folders hold.
-
-    A folder may be a model or hold some; Chinese ones only, the big one before the small.
-    """
-    if configured is not None:
-        return configured
-    held = models(folders)
-    ranked = [folder for name in BEST_FIRST for folder in held if folder.name == name]
-    others = [folder for folder in held if re.search(r"(?:^|-)(?:cn|zh)(?:-|$)", folder.name)]
-    return next(iter([*ranked, *others]), None)
-
-
-def models(folders: list[Path]) -> list[Path]:
-    """List the folders that look like models, whole or not."""
-    found: list[Path] = []
-    for folder in folders:
-        with suppress(OSError):
-            inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-            found += [path for path in (folder, *inside) if _looks_like_a_model(path)]
-    return list(dict.fromkeys(found))
 
 
 def check(folder: Path) -> Recognizer:
@@ -139,7 +107,7 @@ def _put_in_place(file: Path, name: str, into: Path, sha256: str | None, *, ligh
     try:
         _unpack(file, room, light=light)
         root = next(
-            (path for path in (room, *sorted(room.iterdir())) if _looks_like_a_model(path)), None
+            (path for path in (room, *sorted(room.iterdir())) if looks_like_a_model(path)), None
         )
         if root is None:
             raise InstallFailed(Hindrance.BAD_ZIP, "no model in it")
@@ -215,18 +183,9 @@ def _home_of_vosk() -> str:
     return str(vosk.MODEL_PRE_URL)
 
 
-def _looks_like_a_model(folder: Path) -> bool:
-    return (folder / "am" / "final.mdl").is_file() or (folder / "final.mdl").is_file()
-
-
 @contextmanager
 def _alone(into: Path) -> Iterator[None]:
     """Let one installation work in a folder at a time; the system frees the lock of one that was killed."""
     with (into / ".installing").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-__all__ = [
-    "Hindrance", "InstallFailed", "ModelUnusable", "check", "find", "install", "models", "places",
-]  # fmt: skip

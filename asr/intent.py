@@ -5,9 +5,8 @@ a matter adds up; a stretch of text counts once. The result is a suggestion and 
 there is none.
 """
 
-import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +20,7 @@ __all__ = [
     "Matter",
     "Place",
     "Suggestion",
+    "Vocabulary",
     "find_phones",
     "find_place",
     "find_times",
@@ -81,12 +81,12 @@ class Suggestion:
     urgent: bool = False
 
 
-def suggest(text: str, matters: Sequence[Matter]) -> list[Suggestion]:
+def suggest(text: str, vocabulary: "Vocabulary") -> list[Suggestion]:
     """Rank the matters that a text may be about, emergencies first; none when nothing is likely."""
     heard = pinyin.spell(text.replace(UNHEARD, " "))
     if not heard.characters:
         return []
-    found = [finding for group in _groups(tuple(matters)) for finding in group.findings(heard)]
+    found = [finding for group in vocabulary.groups for finding in group.findings(heard)]
     suggestions = [
         _suggestion(matter, found) for matter in dict.fromkeys(finding.matter for finding in found)
     ]
@@ -211,9 +211,15 @@ def _spread(
     return best, began
 
 
-@functools.lru_cache(maxsize=8)
-def _groups(matters: tuple[Matter, ...]) -> tuple[_Group, ...]:
-    """Spell the phrases of a catalogue once, sorted by shape."""
+class Vocabulary:
+    """The words of all matters, spelt once: that takes 0.2 s, a text 10 ms."""
+
+    def __init__(self, matters: Iterable[Matter]) -> None:
+        self.groups = _groups(matters)
+
+
+def _groups(matters: Iterable[Matter]) -> tuple[_Group, ...]:
+    """Spell the phrases, sorted by shape."""
     shapes: dict[tuple[int, ...], list[tuple[Matter, str, pinyin.Spelt]]] = {}
     for matter in matters:
         for phrase in dict.fromkeys(matter.words):

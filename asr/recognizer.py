@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from asr import isolation, transcript
 from asr.audio import Sound
+from asr.shelf import Fault, ModelUnusable, is_demo, missing_files
 from asr.transcript import Transcript, Word
 
 BLOCK_SECONDS = (
@@ -18,7 +18,6 @@ BLOCK_SECONDS = (
 )
 KALDI_RATE_HZ = 16_000  # what Kaldi takes where conf/mfcc.conf names no --sample-frequency
 DEMO_LEAST_CONFIDENCE = 0.95  # it is sure of its one synthesiser, and too easily of people
-DEMO_MARK = "DEMO_MODEL"  # a file beside the model that says: heard one synthesiser only
 
 TRIAL_WALL_SECONDS = 180.0  # the 1.3 GB model from a slow disk
 TRIAL_MEMORY_BYTES = 12 * 1024**3  # mapped, not touched; a broken file asks for far more at once
@@ -34,24 +33,6 @@ class Recognizer(Protocol):
     @property
     def rate_hz(self) -> int: ...
     def transcribe(self, sound: Sound) -> Transcript: ...
-
-
-class Fault(StrEnum):
-    """What is wrong with a model folder."""
-
-    MISSING = "there is no such folder"
-    INCOMPLETE = "files are missing from it"
-    REFUSED = "vosk cannot make a recogniser of it"
-    DEADLY = "loading it ends or hangs the process"
-    NO_VOSK = "the vosk library does not start here"
-
-
-class ModelUnusable(Exception):  # noqa: N818 - named for what went wrong
-    """No recogniser can be made of a folder: which one, why, and what is known more exactly."""
-
-    def __init__(self, folder: Path, fault: Fault, detail: str = "") -> None:
-        super().__init__(f"Speech model {folder}: {fault}{f' ({detail})' if detail else ''}.")
-        self.folder, self.fault, self.detail = folder, fault, detail
 
 
 def load(folder: Path) -> Recognizer:
@@ -76,22 +57,6 @@ def load(folder: Path) -> Recognizer:
     return VoskRecognizer(folder)
 
 
-def missing_files(folder: Path) -> list[str]:
-    """Name what a Vosk model needs and this folder lacks; the old flat layout is accepted too."""
-    if (folder / "final.mdl").is_file():
-        wanted = [["mfcc.conf"], ["HCLG.fst", "HCLr.fst"], ["words.txt"]]
-    else:
-        wanted = [["am/final.mdl"], ["conf/mfcc.conf", "conf/fbank.conf"], ["conf/model.conf"]]
-        wanted += [["graph/HCLG.fst", "graph/HCLr.fst"], ["graph/words.txt"]]
-        if not (folder / "graph/HCLG.fst").is_file():
-            wanted += [["graph/Gr.fst"], ["graph/disambig_tid.int"]]
-    return [
-        " / ".join(names)
-        for names in wanted
-        if not any((folder / name).is_file() for name in names)
-    ]
-
-
 def sample_rate_hz(folder: Path) -> int:
     """Read the rate that the model's features are made at; the official small model refuses any other."""
     for name in ("conf/mfcc.conf", "conf/fbank.conf", "mfcc.conf"):
@@ -110,7 +75,7 @@ class VoskRecognizer:
 
         vosk.SetLogLevel(-1)
         self.name = folder.resolve().name
-        self.demo = (folder / DEMO_MARK).exists()
+        self.demo = is_demo(folder)
         self.rate_hz = sample_rate_hz(folder)
         self._vosk = vosk
         self._model = vosk.Model(str(folder))

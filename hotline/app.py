@@ -4,6 +4,7 @@ from flask import Flask
 
 from hotline import logs
 from hotline.config import Settings
+from hotline.exchange import furnish
 from hotline.runtime import Runtime, build
 from hotline.web import pages
 from ivr import webhooks
@@ -20,6 +21,4 @@ def create_app(runtime: Runtime) -> Flask:
 def from_environment() -> Flask:
     """What the web server starts: the application by the settings of the environment."""
     logs.start()
-    settings = Settings.read()
-    settings.need_carrier()
-    return create_app(build(settings))
+    return create_app(build(furnish(Settings.read())))

@@ -4,18 +4,22 @@ from pathlib import Path
 
 import click
 
-from hotline import config, logs
+from hotline import config, ear, logs
 from hotline.commands import roster_changes
+from hotline.commands.asr import asr_group
 from hotline.commands.audit import audit
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
 from hotline.commands.door import door
+from hotline.commands.exchange import exchange, furnish_exchange
 from hotline.commands.export import export
 from hotline.commands.figures import figures
+from hotline.commands.model import model
 from hotline.commands.people import people
 from hotline.commands.residents import residents
 from hotline.commands.retention import retention
 from hotline.commands.roster import roster
 from hotline.config import Settings, WrongSettingsError
+from hotline.exchange import furnish
 from hotline.household import AlreadyRunningError, Household, alone_in, commands
 
 WRONG = 2  # the exit code for settings and commands that cannot be
@@ -42,12 +46,14 @@ def main() -> None:
 
 
 @main.command()
-def serve() -> None:
+@click.option("--exchange", "with_exchange", is_flag=True, help="The house's own exchange too.")
+def serve(with_exchange: bool) -> None:
     """Run the line: web server, worker and Redis, until Ctrl-C or SIGTERM."""
-    settings = Settings.read()
-    settings.need_carrier()
-    house = commands(settings)
+    settings = (furnish_exchange if with_exchange else furnish)(Settings.read())
+    house = commands(settings, exchange=with_exchange)
     logs.start()
+    if warning := ear.warning(settings):
+        click.echo(f"请留意：{warning}", err=True)
     with alone_in(settings.data_folder):
         with opened(settings) as database:
             ready_tables(database)
@@ -59,8 +65,7 @@ def worker() -> None:
     """Run the worker alone, where the web server runs elsewhere."""
     from worker.__main__ import main as work  # it loads libvosk: only where it is needed
 
-    settings = Settings.read()
-    settings.need_carrier()
+    settings = furnish(Settings.read())
     with opened(settings) as database:
         ready_tables(database)
     logs.start()
@@ -75,15 +80,21 @@ def worker() -> None:
     help="Default: 127.0.0.1:8080 or the next free port.",
 )
 @click.option(
+    "--sip", default="", metavar="ADDRESS:PORT",
+    help="Where softphones ring. Default: 127.0.0.1:5070 or the next free port.",
+)  # fmt: skip
+@click.option(
     "--folder", type=click.Path(path_type=Path), default=None, help="Default: data/demo here."
 )
 @click.option("--keep", is_flag=True, help="Leave the demonstration's data at the end.")
-def demo(listen: str, folder: Path | None, keep: bool) -> None:
+def demo(listen: str, sip: str, folder: Path | None, keep: bool) -> None:
     """Show the whole house on this machine: no account, no network, nothing left afterwards."""
     from hotline import demo as house
 
     try:
-        house.run(listen=listen, folder=folder or Path("data") / "demo", keep=keep, say=click.echo)
+        house.run(
+            listen=listen, sip=sip, folder=folder or Path("data") / "demo", keep=keep, say=click.echo
+        )  # fmt: skip
     except house.NotOursError as error:
         raise click.ClickException(
             f"{error} 不是演示用的文件夹，不动它。请用 --folder 换一个。"
@@ -153,7 +164,20 @@ def fallback() -> None:
     click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
 
 
-for group in (audit, db, door, export, figures, people, residents, retention, roster):
+for group in (
+    asr_group,
+    audit,
+    db,
+    door,
+    exchange,
+    export,
+    figures,
+    model,
+    people,
+    residents,
+    retention,
+    roster,
+):
     main.add_command(group)
 for command in roster_changes.COMMANDS:
     roster.add_command(command)

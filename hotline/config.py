@@ -30,6 +30,7 @@ class CarrierKind(StrEnum):
     SIGNALWIRE = "signalwire"
     TELNYX = "telnyx"
     GENERIC = "generic"
+    EXCHANGE = "exchange"  # the house's own
 
 
 class Capability(StrEnum):
@@ -50,6 +51,7 @@ CAPABILITIES: Mapping[CarrierKind, frozenset[Capability]] = {
     CarrierKind.TELNYX: _TWILIO_LIKE,
     CarrierKind.SOMLENG: frozenset(),
     CarrierKind.GENERIC: frozenset(),
+    CarrierKind.EXCHANGE: _TWILIO_LIKE - {Capability.MACHINE_DETECTION},
 }
 
 
@@ -85,11 +87,11 @@ class Settings(BaseSettings):
     country: str = Field("CN", pattern="^[A-Z]{2}$", description="Country of numbers shown without one")
 
     # the carrier
-    public_url: str = Field("", description="Address under which the carrier reaches us, such as https://line.example.org")
-    carrier: CarrierKind = Field(CarrierKind.TWILIO, description="twilio, somleng, signalwire, telnyx or generic")
-    carrier_api_url: str = Field("", description="Base address of the carrier's REST interface; empty: Twilio's own")
-    carrier_account: str = Field("", description="Account identifier at the carrier")
-    carrier_token: str = Field("", description="Account token at the carrier", json_schema_extra={"secret": True})
+    public_url: str = Field("", description="Address under which the carrier reaches us, such as https://line.example.org; our exchange needs none")
+    carrier: CarrierKind = Field(CarrierKind.TWILIO, description="exchange (our own), twilio, somleng, signalwire, telnyx or generic")
+    carrier_api_url: str = Field("", description="Base address of the carrier's REST interface; empty: Twilio's own, or our exchange's")
+    carrier_account: str = Field("", description="Account identifier at the carrier; our exchange makes its own")
+    carrier_token: str = Field("", description="Account token at the carrier; our exchange makes its own", json_schema_extra={"secret": True})
     carrier_timeout_seconds: float = Field(10, gt=0, le=60, description="How long one request to the carrier may take")
     signing_secrets: Names = Field((), description="Secrets the carrier signs with, newest first; empty: the account token", json_schema_extra={"secret": True})
     signature_header: str = Field("X-Twilio-Signature", description="Header that carries the signature")
@@ -100,6 +102,24 @@ class Settings(BaseSettings):
     trunk_channels: int = Field(2, ge=1, description="Calls the trunk can carry at once; return calls leave one free")
     calls_a_minute: int = Field(6, ge=1, description="Return calls placed in a minute at most")
 
+    # the house's own exchange, where the carrier is exchange
+    exchange_engine: str = Field("python", description="python for one box on a quiet net, asterisk for any trunk by a running Asterisk of 18 or newer")
+    exchange_listen: str = Field("127.0.0.1:5060", description="Address and port of SIP: this machine's own on the side of the box")
+    exchange_trunk: str = Field("", description="Address, and port where it is not 5060, of the box, PBX or carrier that calls come from and go to")
+    exchange_peers: Names = Field((), description="Further addresses or networks that may ring us")
+    exchange_username: str = Field("", description="Name to register with at the trunk; empty: it knows us by address")
+    exchange_password: str = Field("", description="Password to register with at the trunk", json_schema_extra={"secret": True})
+    exchange_rtp_ports: str = Field("40000-40400", description="UDP ports of the sound, two for each call")
+    exchange_rest: str = Field("127.0.0.1:5080", description="Where the exchange takes the house's orders; on this machine only")
+    exchange_numbers: Names = Field((), description="Patterns (regular expressions, +86…) of numbers that may be rung; empty: mobiles, and landlines of our area")
+    exchange_outside_prefix: str = Field("", description="Digits before every number that is dialled, such as 9 behind an office's PBX")
+    exchange_calls: int = Field(30, description="Calls at once at most, both ways")
+    exchange_calls_a_day: int = Field(300, ge=1, description="Calls out on one day at most")
+    exchange_ari_url: str = Field("http://127.0.0.1:8088", description="Where Asterisk's REST interface is, on this machine")
+    exchange_ari_password: str = Field("", description="Password of the user hotline there; empty: made once and written by `hotline exchange asterisk-config`", json_schema_extra={"secret": True})
+    exchange_ari_endpoint: str = Field("PJSIP/{number}@trunk", description="How Asterisk is to dial a number")
+    exchange_sounds_folder: Path = Field(Path("/var/lib/asterisk/sounds/hotline"), description="Folder below Asterisk's own sounds that both programs can use")
+
     # what callers hear
     speech_language: str = Field("zh-CN", description="Language of spoken prompts")
     speech_voice: str = Field("", description="The carrier's voice for spoken prompts; empty: its own choice")
@@ -108,6 +128,7 @@ class Settings(BaseSettings):
     message_max_seconds: int = Field(180, ge=30, le=600, description="Longest message (R21)")
     message_silence_seconds: int = Field(8, ge=3, le=30, description="Silence that ends a message (R21)")
     message_min_seconds: float = Field(1, ge=0, le=5, description="Sound a message needs to count (R21)")
+    ready_wait_seconds: int = Field(8, ge=0, le=15, description="Wait, after a message, for its text, to say what to have ready; 0: none")
     ring_person_seconds: int = Field(25, ge=10, le=60, description="How long one volunteer's telephone rings (R23)")
     ring_all_seconds: int = Field(40, ge=10, le=120, description="How long volunteers' telephones ring in all (R23)")
     ring_resident_seconds: int = Field(50, ge=20, le=120, description="How long a return call rings (R27)")
@@ -136,12 +157,13 @@ class Settings(BaseSettings):
     keep_ledger_days: int = Field(1095, ge=1, description="Days after which lines of the ledger are deleted; never before 180, as the law asks")
 
     # the ear and the hands
-    model_path: Path | None = Field(None, validation_alias=AliasChoices("HOTLINE_MODEL_PATH", "VOSK_MODEL_PATH"), description="Folder of the Vosk model; VOSK_MODEL_PATH is read too; empty: every recording is listened to by a person")
+    model_path: Path | None = Field(None, validation_alias=AliasChoices("HOTLINE_MODEL_PATH", "VOSK_MODEL_PATH"), description="Folder of the Vosk model, or one that holds some; VOSK_MODEL_PATH is read too; empty: models/ in the data folder, ~/.cache/vosk, /usr/share/vosk")
+    model_mirror: str = Field("", description="Address of a folder with Vosk's models as zip files; empty: Vosk's own site")
     recording_max_bytes: int = Field(10_000_000, ge=100_000, description="Largest recording fetched")
     transcribe_max_seconds: int = Field(120, ge=5, description="Time one transcription may take")
     transcribe_max_bytes: int = Field(2_000_000_000, ge=100_000_000, description="Memory one transcription may add")
     hands: int = Field(1, ge=1, le=8, description="Worker processes that keep promises")
-    sweep_seconds: float = Field(5, gt=0, le=60, description="Pause between two looks for promises that nobody rang for")
+    sweep_seconds: float = Field(1, gt=0, le=60, description="Pause between two looks for promises that nobody rang for")
     web_workers: int = Field(2, ge=1, le=8, description="Web server processes")
     web_threads: int = Field(4, ge=1, le=32, description="Threads of one web server process")
 
@@ -154,7 +176,8 @@ class Settings(BaseSettings):
 
     @field_validator(
         "signing_secrets", "media_hosts", "capabilities_add", "capabilities_remove",
-        "shift_hours", "shift_hours_rest", "return_hours", "return_hours_rest", mode="before",
+        "shift_hours", "shift_hours_rest", "return_hours", "return_hours_rest", "exchange_peers",
+        "exchange_numbers", mode="before",
     )  # fmt: skip
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -190,7 +213,7 @@ class Settings(BaseSettings):
     def __repr__(self) -> str:
         return "Settings()"  # tokens and numbers would stand in every traceback
 
-    @field_validator("public_url", "carrier_api_url")
+    @field_validator("public_url", "carrier_api_url", "model_mirror")
     @classmethod
     def _base_url(cls, value: str) -> str:
         parts = urlsplit(value)
@@ -241,6 +264,11 @@ class Settings(BaseSettings):
 
     def need_carrier(self) -> None:
         """Raise WrongSettingsError naming everything a line needs that is not set."""
+        if wrong := self.lacking():
+            raise WrongSettingsError("\n".join(wrong))
+
+    def lacking(self) -> list[str]:
+        """A line for everything a line needs that is not set."""
         needed = (
             "public_url",
             "line_number",
@@ -253,8 +281,7 @@ class Settings(BaseSettings):
             wrong.append(
                 f"{environment_name('carrier_api_url')}: missing, for a carrier other than twilio"
             )
-        if wrong:
-            raise WrongSettingsError("\n".join(wrong))
+        return wrong
 
     @property
     def database(self) -> str:

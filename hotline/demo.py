@@ -16,11 +16,13 @@ import requests
 import asr
 from hotline import logs, migration, seeds
 from hotline.config import CarrierKind, Settings
+from hotline.exchange import exchange_settings
 from hotline.household import Household, alone_in, commands
 from hotline.runtime import build
 
 MARK = "demonstration.json"  # the file that says: this folder is a demonstration's
-FIRST_PORT, LAST_PORT = 8080, 8099
+FIRST_PORT, PORTS = 8080, 20
+SIP_PORT = 5070  # a softphone on this machine has 5060
 LINE_NUMBER = "+8657988880000"
 COMMITTEE_PHONE = "+8657988880009"
 MODEL = Path(next(iter(asr.__path__))) / "model" / "demo-cn"
@@ -33,14 +35,16 @@ class NotOursError(Exception):
     """The folder, or a database in it, was not made by a demonstration."""
 
 
-def run(*, listen: str, folder: Path, keep: bool, say: Say) -> None:
+def run(*, listen: str, sip: str, folder: Path, keep: bool, say: Say) -> None:
     """Until Ctrl-C or SIGTERM; raises NotOursError before anything is touched."""
     signal.signal(signal.SIGTERM, _interrupted)  # also while the people are still being invented
     folder = folder.absolute()
     claim(folder)
     try:
         with alone_in(folder):
-            demonstrate(listen or _free_address(), folder, keep=keep, say=say)
+            demonstrate(
+                listen or _free_address(FIRST_PORT), sip or _free_sip(), folder, keep=keep, say=say
+            )
     except KeyboardInterrupt:
         pass  # how a demonstration ends
     finally:
@@ -59,7 +63,7 @@ def claim(folder: Path) -> None:
         (folder / MARK).write_text("{}")
 
 
-def demonstrate(listen: str, folder: Path, *, keep: bool, say: Say) -> None:
+def demonstrate(listen: str, sip: str, folder: Path, *, keep: bool, say: Say) -> None:
     """Make the house, start its processes and say where it is."""
     remembered = json.loads((folder / MARK).read_text())
     if not remembered.get("keep"):  # left by one that was killed
@@ -67,8 +71,13 @@ def demonstrate(listen: str, folder: Path, *, keep: bool, say: Say) -> None:
             if leftover.name not in {MARK, "household.lock"}:
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         remembered = {"token": secrets.token_hex(16), "account": f"AC{secrets.token_hex(16)}"}
-    settings = make_settings(listen, folder, remembered["account"], remembered["token"])
-    house = commands(settings)
+    settings = make_settings(
+        listen, folder, remembered["account"], remembered["token"], sip, _free_address()
+    )
+    has_exchange = settings.carrier is CarrierKind.EXCHANGE
+    if has_exchange:
+        exchange_settings(settings)  # raises for an address that is none
+    house = commands(settings, exchange=has_exchange)
     runtime = build(settings)
     try:
         migration.upgrade(runtime.db)
@@ -92,14 +101,17 @@ def demonstrate(listen: str, folder: Path, *, keep: bool, say: Say) -> None:
     Household(house).run(announce)
 
 
-def make_settings(listen: str, folder: Path, account: str, token: str) -> Settings:
+def make_settings(
+    listen: str, folder: Path, account: str, token: str, sip: str, rest: str
+) -> Settings:
     """A demonstration's settings. Every one is given, so that the machine's own are not read."""
     host, _, port = listen.rpartition(":")
     url = f"http://{'127.0.0.1' if host in {'0.0.0.0', ''} else host}:{port}"  # noqa: S104
     given: dict[str, Any] = {
         "data_folder": folder, "listen": f"{host or '127.0.0.1'}:{port}", "demo": True,
         "public_url": url, "line_number": LINE_NUMBER, "committee_phone": COMMITTEE_PHONE,
-        "carrier": CarrierKind.TWILIO, "carrier_api_url": f"{url}/twin",
+        "carrier": CarrierKind.EXCHANGE if sip else CarrierKind.TWILIO, "carrier_api_url": f"{url}/twin",
+        "exchange_listen": sip, "exchange_rest": rest, "exchange_peers": (_neighbours(sip),),
         "carrier_account": account, "carrier_token": token,
         "shift_hours": seeds.ROUND_THE_CLOCK,
         "return_hours": ("00:00-24:00",), "return_hours_rest": ("00:00-24:00",),
@@ -115,11 +127,21 @@ def make_settings(listen: str, folder: Path, account: str, token: str) -> Settin
 def welcome(settings: Settings, pins: dict[str, str], on_duty: str) -> str:
     """What is printed once the first page is there."""
     rows = "\n".join(f"    {name}  密码 {pin}" for name, pin in pins.items())
-    ear = "演示用的语音模型" if settings.model_path else "没有语音模型，每段录音由人来听"
+    softphone = (
+        f"拨 sip:hotline@{settings.exchange_listen}（不用登记；用户名写电话号码，写别的就算李桂芳打来）"
+        if settings.carrier is CarrierKind.EXCHANGE
+        else "没有安装 espeak-ng，打不进来"
+    )
+    ear = (
+        "演示用的语音模型，只听得懂现成的录音，听不懂真人"
+        if settings.model_path
+        else "没有语音模型，每段录音由人来听"
+    )
     return f"""
 {settings.line_name} · 演示（人名、电话都是编的，电话打不到外面）
 
   打电话      {settings.public_url}/phone
+  软电话      {softphone}
   志愿者的页  {settings.public_url}/
   居委会的页  {settings.public_url}/all
 
@@ -131,10 +153,22 @@ def welcome(settings: Settings, pins: dict[str, str], on_duty: str) -> str:
 """
 
 
-def _free_address() -> str:
-    for port in (*range(FIRST_PORT, LAST_PORT + 1), 0):
-        with socket.socket() as door:
-            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _free_sip() -> str:
+    """Where softphones ring; nowhere without a voice for the prompts."""
+    return _free_address(SIP_PORT, socket.SOCK_DGRAM) if shutil.which("espeak-ng") else ""
+
+
+def _neighbours(sip: str) -> str:
+    """Who may ring: this machine, or the net of the address that was asked for."""
+    return f"{sip.rpartition(':')[0] or '127.0.0.1'}/24"
+
+
+def _free_address(first: int = 0, kind: int = socket.SOCK_STREAM) -> str:
+    """On loopback, at this port or one of the next; any free one where no first is named."""
+    for port in (*range(first, first + PORTS if first else 0), 0):
+        with socket.socket(type=kind) as door:
+            if kind == socket.SOCK_STREAM:
+                door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 door.bind(("127.0.0.1", port))
             except OSError:

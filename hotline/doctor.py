@@ -1,7 +1,9 @@
 """Looks a house over: one plain line a check, nothing changed."""
 
+import asyncio
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -12,11 +14,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from twilio.request_validator import RequestValidator
 
-from asr.recognizer import ModelUnusable, load
-from hotline import clock, migration
-from hotline.config import Settings, WrongSettingsError
+from hotline import clock, ear, migration
+from hotline.config import CarrierKind, Settings, WrongSettingsError
 from hotline.db import Database
+from hotline.exchange import furnish
 from hotline.store import Store
+from ivr.exchange import selftest
 from tickets.models import Fetch, Recording
 from tickets.roster import next_shift, on_duty
 from worker.queue import connect
@@ -45,6 +48,8 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Every check in turn; none of them raises."""
     yield check_settings(settings)
+    with suppress(WrongSettingsError):  # just said
+        settings = furnish(settings)
     db = Database(settings.database, synchronous=settings.sqlite_synchronous)
     try:
         tables = check_database(db)
@@ -57,13 +62,17 @@ def examine(settings: Settings) -> Iterator[Finding]:
             yield check_recordings(db, Store(settings.recordings))
             yield check_roster(db)
         yield check_disk(settings)
+        if settings.carrier is CarrierKind.EXCHANGE:
+            yield check_exchange(settings)
+            yield check_speech()
+            yield check_own_call()
     finally:
         db.close()
 
 
 def check_settings(settings: Settings) -> Finding:
     try:
-        settings.need_carrier()
+        furnish(settings)
     except WrongSettingsError as error:
         return _ill("settings", "还缺设置：" + "；".join(str(error).splitlines()))
     return _well("settings", "设置齐全")
@@ -92,15 +101,9 @@ def check_redis(settings: Settings) -> Finding:
 
 
 def check_model(settings: Settings) -> Finding:
-    if settings.model_path is None:
-        return _mind("model", "没有设置语音模型：每段录音都要人来听")
-    try:
-        recognizer = load(settings.model_path)
-    except ModelUnusable as error:
-        return _ill("model", f"语音模型不能用：{error}")
-    if recognizer.demo:
-        return _mind("model", "语音模型能用，但只是演示模型，听不懂真人")
-    return _well("model", "语音模型能用")
+    heard = ear.listen(settings)
+    say = _ill if heard.broken else _well if heard.official else _mind
+    return say("model", heard.sentence)
 
 
 def check_public_address(settings: Settings) -> Finding:
@@ -177,6 +180,40 @@ def check_disk(settings: Settings) -> Finding:
     if free < LEAST_FREE_BYTES:
         return _ill("disk", sentence + "，太少了")
     return _well("disk", sentence) if free >= ENOUGH_FREE_BYTES else _mind("disk", sentence)
+
+
+def check_exchange(settings: Settings) -> Finding:
+    """The exchange's own word about its engine; ours to ask, by account and token."""
+    key = "exchange"
+    try:
+        answer = requests.get(
+            f"http://{settings.exchange_rest}/health", timeout=ANSWER_SECONDS,
+            auth=(settings.carrier_account, settings.carrier_token),
+        )  # fmt: skip
+        answer.raise_for_status()
+        state = answer.json()
+    except requests.RequestException as error:
+        return _ill(
+            key, f"交换台没有应答（{type(error).__name__}）：hotline serve --exchange 会启动它"
+        )
+    if not state["well"]:
+        return _ill(key, f"引擎 {state['engine']} 没有连上（Asterisk 没有应答，或线路上没登记成）")
+    return _well(key, f"引擎 {state['engine']} 在工作，现在有 {state['calls']} 个电话")
+
+
+def check_speech() -> Finding:
+    if shutil.which("espeak-ng") is None:
+        return _ill("speech", "没有安装 espeak-ng：没录过音的提示语放不出来")
+    return _well("speech", "没录过音的提示语由 espeak-ng 来念")
+
+
+def check_own_call() -> Finding:
+    """A call to ourselves and back, on loopback: SIP, sound both ways, keys, recording, webhooks."""
+    findings = asyncio.run(selftest.run())
+    failed = "、".join(f"{each.name}（{each.figure}）" for each in findings if not each.passed)
+    if failed:
+        return _ill("own_call", f"自己打给自己，不对的有：{failed}")
+    return _well("own_call", "自己打给自己：接通、放音、按键、录音都对")
 
 
 def sign(settings: Settings, url: str, form: dict[str, str]) -> str:

@@ -43,8 +43,9 @@ class AlreadyRunningError(Exception):
     """Another household works in this data folder."""
 
 
-def commands(settings: Settings) -> list[Command]:
-    """Redis (unless one is given), the worker and the web server, in the order they start.
+def commands(settings: Settings, *, exchange: bool = False) -> list[Command]:
+    """Redis (unless one is given), the worker, the web server and, if wanted, the exchange, in the
+    order they start. They end in the other: the exchange first, while somebody hears its reports.
 
     Raises WrongSettingsError when Redis's socket would have a longer name than the kernel takes.
     """
@@ -55,6 +56,8 @@ def commands(settings: Settings) -> list[Command]:
         Command("worker", (*python, "worker"), environment, folder),
         Command("web", (*python, *_gunicorn(settings)), environment, folder),
     ]
+    if exchange:
+        house.append(Command("exchange", (*python, "hotline.cli", "exchange"), environment, folder))
     if not settings.redis_url:
         program = shutil.which("redis-server")
         if program is None:

@@ -110,7 +110,7 @@ def inbound_facts(
     return {
         "caller": caller, "situation": situation, "phone": None, "ticket": None,
         "open_requests": open_requests if situation == "open_request" else 0,
-        "volunteers": volunteers if situation != "closed" else 0,
+        "volunteers": volunteers if situation != "closed" else 0, "text": "there",
     }  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """The people and errands of a demonstration. Everybody is invented, and so is every number."""
 
-import json
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ from tickets.models import (
     Role,
     Source,
     Ticket,
-    Transcript,
     Volunteer,
 )
 from tickets.roster import on_duty
@@ -132,9 +130,13 @@ def roster(runtime: Runtime) -> None:
 
 
 def matters(runtime: Runtime) -> None:
-    """The catalogue, as every new house begins with it."""
+    """The catalogue, as every new house begins with it; somebody has looked up what is known of it."""
+    now = runtime.clock()
     with runtime.db.writing() as session:
-        catalogue.seed(session, runtime.clock())
+        catalogue.seed(session, now)
+        for matter in catalogue.active(session):
+            if matter.materials:
+                catalogue.check(session, matter, ledger.SYSTEM, now, seen=matter.version)
 
 
 def on_duty_now(runtime: Runtime) -> str:
@@ -187,7 +189,7 @@ def _open(runtime: Runtime, session: Session, past: Past, at: datetime) -> Ticke
 
 
 def _attach(runtime: Runtime, session: Session, ticket: Ticket, past: Past, at: datetime) -> None:
-    """The caller's recording, as it would lie there after fetching and transcribing."""
+    """The caller's recording, as it would lie there after fetching."""
     stored = runtime.store.put([(SAMPLES / past.sample).read_bytes()], ".wav")
     recording = Recording(
         carrier_id=f"RE{secrets.token_hex(16)}", url="", made_at=at, ticket_id=ticket.id,
@@ -196,27 +198,8 @@ def _attach(runtime: Runtime, session: Session, ticket: Ticket, past: Past, at: 
     )  # fmt: skip
     session.add(recording)
     session.flush()
-    session.add(
-        Transcript(
-            recording_id=recording.id,
-            outcome="heard",
-            text=_words(past.sample, past.words),
-            trusted=True,
-            made_at=at,
-            confidence=0.9,
-            model="demo-cn",
-        )
-    )
-
-
-def _words(sample: str, otherwise: str) -> str:
-    try:
-        told = json.loads((SAMPLES / "samples.json").read_text())
-    except FileNotFoundError:
-        return otherwise
-    return next(
-        (each["words"].replace(" ", "") for each in told if each["file"] == sample), otherwise
-    )
+    # The demonstration's own ear writes it down, like everything that is said here.
+    promises.make(session, Duty.TRANSCRIBE, at, recording_id=recording.id, ticket_id=ticket.id)
 
 
 def _act(session: Session, ticket: Ticket, act: Act, at: datetime, past: Past) -> None:

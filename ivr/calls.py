@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from hotline.config import Settings
 from hotline.db import connection_of
 from hotline.phone import CallerId, CallerKind
-from ivr import engine, slots, voices
+from ivr import engine, readiness, slots, voices
 from ivr.engine import Heard, Place
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus
@@ -111,8 +111,10 @@ def hear(
         return repeat(session, stands, number + 1)
     if number > stands.number:
         return repeat(session, stands, stands.number)
-    flow = FLOWS[stands.flow]
-    turn = engine.advance(flow, Place(stands.step, stands.number, stands.memory), heard)
+    flow, memory = FLOWS[stands.flow], stands.memory
+    if memory.get("kept"):  # a message that is being written down
+        memory = {**memory, **readiness.look(session, settings, stands.id)}
+    turn = engine.advance(flow, Place(stands.step, stands.number, memory), heard)
     said = f"{heard.way}:{heard.key}" if heard.key else heard.way.value
     words = _words(session, settings, turn, stands.id, now)
     return Planned(sid, stands.flow, turn, words, said, call_id=stands.id)

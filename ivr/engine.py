@@ -103,6 +103,21 @@ class Find:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Await:
+    """Waits while a fact has a value, then goes on: the call comes back by itself to look again.
+
+    The door looks the fact up anew each time, and supplies how many looks there are at most.
+    """
+
+    name: str
+    by: str
+    value: str
+    then: str
+    says: tuple[str, ...]  # at the first look
+    pause: str  # the sound between two looks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class End:
     """Says goodbye and hangs up."""
 
@@ -111,8 +126,8 @@ class End:
     effect: Effect | None = None
 
 
-Step = Menu | Record | Fork | Tell | Find | End
-Waiting = Menu | Record | Find | End
+Step = Menu | Record | Fork | Tell | Find | Await | End
+Waiting = Menu | Record | Find | Await | End
 Flow = Mapping[str, Step]
 
 
@@ -174,6 +189,8 @@ def advance(flow: Flow, place: Place, heard: Heard) -> Turn:
         return _after_record(flow, step, place, heard)
     if isinstance(step, Find):
         return _after_find(flow, step, place, heard)
+    if isinstance(step, Await):
+        return _arrive(flow, step.name, place, (), ())  # whatever was heard meanwhile
     return replace(_arrive(flow, step.name, place, (), ()), effects=())  # said goodbye already
 
 
@@ -197,7 +214,7 @@ def steps_from(step: Step) -> Iterator[str]:
             yield from (*step.keys.values(), step.then, step.empty)
         case Fork():
             yield from (*step.to.values(), step.otherwise)
-        case Tell():
+        case Tell() | Await():
             yield step.then
         case Find():
             yield from (step.nobody, step.answered)
@@ -262,6 +279,14 @@ def _arrive(
             case Find() if not int(fact(place, "volunteers") or 0):
                 name = step.nobody
                 continue
+            case Await():
+                looks = _count(place, "looks")
+                if fact(place, step.by) != step.value or looks >= int(fact(place, "looks") or 0):
+                    name = step.then
+                    continue
+                says = (*says, *map(_said, step.says if looks == 0 else ()), Said(sound=step.pause))
+                waiting = _counted(place, "looks")
+                return Turn(Place(name, place.turn + 1, waiting.memory), says, effects)
         says = (*says, *map(_said, step.says))
         if isinstance(step, Tell | End) and step.effect:
             effects = (*effects, step.effect)

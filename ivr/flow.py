@@ -1,6 +1,6 @@
 """The two calls of this house, each from top to bottom: INBOUND and RETURN."""
 
-from ivr.engine import WRONG, Effect, End, Find, Flow, Fork, Menu, Record, Step, Tell
+from ivr.engine import WRONG, Await, Effect, End, Find, Flow, Fork, Menu, Record, Step, Tell
 
 AT_ONCE: frozenset[str] = frozenset()
 WRONG_ONLY = frozenset({WRONG})
@@ -42,8 +42,11 @@ INBOUND: Flow = _flow(
     End("ring_back", ("I23",), effect=Effect.OWE_RING_BACK),
     End("come_by", ("I24",)),
 
-    # goodbye
-    Fork("closing", by="caller", to={"known": "goodbye"}, otherwise="goodbye_withheld"),
+    # goodbye, and what to have ready, if it is known in time what the message is about
+    Await("closing", by="text", value="coming", then="what_to_bring", says=("I16",), pause="two_seconds"),
+    Fork("what_to_bring", by="text", to={"there": "have_ready"}, otherwise="farewell"),
+    Tell("have_ready", ("I15",), then="farewell"),
+    Fork("farewell", by="caller", to={"known": "goodbye"}, otherwise="goodbye_withheld"),
     End("goodbye", ("I13",)),
     End("goodbye_withheld", ("I14",)),
     End("thanks", ("O32",)),

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from hotline.clock import local
 from hotline.config import Settings
-from ivr import prompts
+from ivr import own_words, prompts
 from ivr.engine import FACT, Said
 from tickets import service
 from tickets.hours import after_duty_time
@@ -32,7 +32,7 @@ def fill(
     if said.sound:
         return {"sound": said.sound}
     if said.own_words:
-        return _own_words(session, call_id)
+        return _own_words(session, settings, call_id)
     prompt, _, which = said.prompt.partition(":")
     if prompt == "NEWS":
         prompt = prompts.NEWS[memory[FACT + "event"]]
@@ -54,6 +54,8 @@ def fill(
                 else now + timedelta(minutes=settings.contact_within_minutes)
             )
             slots["time"] = prompts.spoken_deadline(by, now)
+        case "I15":
+            slots["materials"] = "、".join(memory[FACT + "materials"])
         case "I31":
             slots["within"] = prompts.spoken_duration(settings.contact_within_minutes)
         case "I40":
@@ -102,11 +104,7 @@ def _about(session: Session, memory: Mapping[str, Any]) -> Ticket | None:
     return session.get(Ticket, ticket_id) if ticket_id else None
 
 
-def _own_words(session: Session, call_id: int | None) -> Word | None:
-    url = session.scalar(
-        select(Recording.url)
-        .where(Recording.call_id == call_id)
-        .order_by(Recording.id.desc())
-        .limit(1)
-    )
-    return {"own": url} if url else None
+def _own_words(session: Session, settings: Settings, call_id: int | None) -> Word | None:
+    newest = select(Recording).where(Recording.call_id == call_id).order_by(Recording.id.desc())
+    recording = session.scalar(newest.limit(1))
+    return {"own": own_words.address(settings, recording)} if recording else None

@@ -11,6 +11,7 @@ RATE_HZ = 8000
 BEEP_HZ = 620  # R20: 500 to 800 Hz, where old ears still hear well
 BEEP_SECONDS = 0.5
 BEEP_DBOV = -16
+LOOK_SECONDS = 2  # the silence after which a waiting call looks again
 RAMP_SECONDS = 0.01  # without it the beep begins and ends with a click
 
 
@@ -48,5 +49,5 @@ def _beep() -> list[int]:
 SOUNDS: dict[str, Callable[[], list[int]]] = {
     "beep": _beep,
     "second": partial(_silence, 1),
-    "two_seconds": partial(_silence, 2),
+    "two_seconds": partial(_silence, LOOK_SECONDS),
 }

@@ -10,7 +10,7 @@ from twilio.twiml.voice_response import Dial, Gather, VoiceResponse
 from hotline.config import Capability, Settings
 from hotline.phone import Phone
 from ivr import prompts
-from ivr.engine import End, Find, Menu, Record, Waiting
+from ivr.engine import Await, End, Find, Menu, Record, Waiting
 
 RECORD_ENDING_KEYS = "1234567890*#"
 
@@ -77,6 +77,9 @@ class Scribe:
             case Find():
                 self._say(response, spoken)
                 self._dial(response, answer, turn, dict(ring))
+            case Await():
+                self._say(response, spoken)
+                response.redirect(answer, method="POST")
             case End():
                 self._say(response, spoken)
                 response.hangup()
@@ -112,14 +115,21 @@ class Scribe:
     def apology(self, *, standalone: bool = False) -> str:
         """The line is broken. Stand-alone, it needs no file of ours, so that it can lie anywhere."""
         response = VoiceResponse()
-        slots = {"committee_phone": self._committee_phone()}
-        if standalone:
-            said = Spoken(say=prompts.text("I50", slots))
-        else:
-            said = self._spoken({"prompt": "I50", "slots": slots})
+        said = (
+            Spoken(say=self.sorry())
+            if standalone
+            else self._spoken({"prompt": "I50", "slots": self._sorry_slots()})
+        )
         self._say(response, [said])
         response.hangup()
         return str(response)
+
+    def sorry(self) -> str:
+        """The words of the apology, for who must say them without us."""
+        return prompts.text("I50", self._sorry_slots())
+
+    def _sorry_slots(self) -> dict[str, str]:
+        return {"committee_phone": self._committee_phone()}
 
     def _committee_phone(self) -> str:
         if not self.settings.committee_phone:

@@ -18,13 +18,16 @@ from hotline.clock import Clock
 from hotline.config import Capability, Settings
 from hotline.db import Database
 from hotline.phone import read_caller
-from ivr import calls, recordings, settling, sounds, turns
+from hotline.store import Store
+from ivr import calls, own_words, recordings, settling, sounds, turns
 from ivr.carrier import read_status
 from ivr.engine import Effect, Find, Heard, Record, Way
+from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import CallStatus
 from ivr.turns import Asked, Planned
 from ivr.twiml import Scribe
 from ivr.voices import RecordedPrompts
+from tickets import ledger
 from tickets.models import ReturnTry
 
 log = logs.logger(__name__)
@@ -48,6 +51,8 @@ class House(Protocol):
     def db(self) -> Database: ...
     @property
     def bell(self) -> Bell: ...
+    @property
+    def store(self) -> Store: ...
 
 
 def make_blueprint(house: House) -> Blueprint:
@@ -207,6 +212,28 @@ def make_blueprint(house: House) -> Blueprint:
             abort(404)
         return _wav(voices.wav(prompt, kept_in))
 
+    @door.get("/own/<seal>/<name>.wav")
+    def own(seal: str, name: str) -> Response:
+        """What a caller said, back to himself; `name` is for the carrier's books alone."""
+        with house.db.writing() as session:
+            recording = own_words.find(session, settings, seal) or abort(404)
+            key, url, media_type = recording.key, recording.url, recording.media_type
+            ledger.write(
+                session, at=house.clock(), person=ledger.CALLER, act="play_back",
+                object_kind="recording", object_id=recording.id, ticket=recording.ticket_id,
+            )  # fmt: skip
+        try:
+            if key is not None:
+                with house.store.open(key) as file:
+                    return _own(file.read(), media_type)
+            coming = fetch(settings, url)
+            return _own(b"".join(coming.blocks()), coming.media_type)
+        except (NotYetError, RefusedError, FileNotFoundError) as error:
+            log.warning("own words cannot be played", why=str(error))
+            abort(404)
+
+    own.guard = "open: the address is a secret of one call, and is forgotten"  # type: ignore[attr-defined]
+
     # These hold no word of any caller, and the carrier fetches them without signing.
     unsigned: tuple[Callable[..., Response], ...] = (broken, sound, prompt)
     for view in unsigned:
@@ -288,6 +315,12 @@ def _seconds() -> int | None:
 
 def _xml(document: str) -> Response:
     return Response(document, content_type="text/xml; charset=utf-8")
+
+
+def _own(sound: bytes, media_type: str) -> Response:
+    return Response(
+        sound, content_type=media_type or "audio/wav", headers={"Cache-Control": "no-store"}
+    )
 
 
 def _wav(sound: bytes) -> Response:

@@ -16,6 +16,7 @@ class Errand:
     phone: str  # E.164; "" when the number was withheld
     recordings: int  # kept recordings with something said in them
     round: int = 1  # 2 after it was opened again
+    urgent: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,12 @@ class Books(Protocol):
 
     def on_duty(self) -> str:
         """Name of the volunteer on duty now; "" when nobody is."""
+
+    def checks(self, matter: str) -> None:
+        """The committee has looked up what this matter of the catalogue needs."""
+
+    def writes_down(self, *, ready: bool) -> None:
+        """There is a model; where `ready`, what was said so far is written down now."""
 
     def act(self, news: str, detail: str = "") -> None:
         """A volunteer's act on the newest request: 受理, 上门, 缺材料 (detail: which), 办好了."""

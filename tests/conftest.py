@@ -117,9 +117,14 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def house(
-    company: Company, clock: HandClock, tmp_path: Path, database_url: str
+    company: Company,
+    clock: HandClock,
+    tmp_path: Path,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[TestHouse]:
-    """The house with `company` as its carrier."""
+    """The house with `company` as its carrier, on a machine without models."""
+    monkeypatch.setenv("HOME", str(tmp_path))
     settings = settings_for(
         tmp_path, database_url=database_url, carrier=company.kind, carrier_api_url=company.api_url, carrier_account=company.account,
         carrier_token=company.token, signing_secrets=(company.secret,), line_number=company.number,

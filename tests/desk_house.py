@@ -17,11 +17,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from asr.transcript import Outcome
+from asr.transcript import Transcript as Heard
 from hotline.app import create_app
 from hotline.runtime import Runtime, build
 from hotline.schema import metadata
 from hotline.web.auth import DEVICE_COOKIE, set_pin
-from tickets import devices, ledger, matters, service
+from tickets import devices, ledger, matters, service, understanding
 from tickets.models import (
     Fetch,
     Kind,
@@ -36,6 +38,7 @@ from tickets.models import (
     Transcript,
     Volunteer,
 )
+from worker import listening
 
 PIN = "204816"
 SECOND = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"  # the administrator's second factor
@@ -139,8 +142,13 @@ class DeskHouse:
                 session.add(recording)
                 session.flush()
                 session.add(
-                    Transcript(recording_id=recording.id, outcome="heard", text=text, trusted=trusted, made_at=now)
+                    Transcript(recording_id=recording.id, outcome="heard", text=text, trusted=trusted, made_at=now, model="demo-cn")
                 )  # fmt: skip
+                heard = Heard(Outcome.HEARD, text=text, trusted=trusted)
+                suggestion = listening.understand(
+                    heard, listening.catalogue(session), self.runtime.settings, recording.id, now
+                )
+                understanding.keep(session, suggestion, ticket, now)
             return ticket.id
 
     def ticket(self, ticket_id: int) -> Ticket:

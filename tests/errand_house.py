@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.schema import metadata
-from tickets import ledger, matters, service, undo
+from tickets import deeds, ledger, matters, return_calls, service, undo
 from tickets.ledger import Person
 from tickets.lifecycle import Act
 from tickets.models import Kind, LedgerLine, Promise, Role, Shift, Source, Ticket, Volunteer
@@ -66,6 +66,14 @@ class ErrandHouse:
                 session, self.settings, ticket, self.people[who], self.clock.now(), seen=seen
             )
             return [deed.act for deed in pressed]
+
+    def rings(self, ticket_id: int) -> None:
+        """The machine begins to ring about what is owed: from now on the news may be out."""
+        with self.db.writing() as session:
+            ticket = session.get_one(Ticket, ticket_id)
+            for promise_id in deeds.open_news(session, ticket):
+                promise = session.get_one(Promise, promise_id)
+                return_calls.begin_try(session, promise, ticket.phone or "", self.clock.now())
 
     def ticket(self, ticket_id: int) -> Ticket:
         with self.db.reading() as session:

@@ -55,6 +55,8 @@ def errands_are(what: str, before: list[Errand], books: Books, phone: str) -> No
             right = errand.phone == phone
         elif word in ("第一轮", "第二轮"):
             right = errand.round == ("第一轮", "第二轮").index(word) + 1
+        elif word == "加急":
+            right = errand.urgent
         elif word == "派给":
             right = errand.assignee != ""
         else:

@@ -1,16 +1,21 @@
 """The real database as a transcript sees it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from books import Errand, ReturnCall, RingBack
 from sqlalchemy import select
 
+import asr
+from asr.recognizer import Recognizer, load
+from hotline import ear
 from hotline.clock import SHANGHAI
 from hotline.config import read_hours
 from hotline.runtime import Runtime
-from tickets import ledger, roster, service
+from tickets import ledger, matters, roster, service
 from tickets.lifecycle import OPEN, Act, State
 from tickets.models import (
     Duty,
@@ -38,6 +43,12 @@ NAMES = {
 }  # fmt: skip
 ROSTER_BEGINS, ROSTER_DAYS = date(2026, 11, 16), 40
 MOST_SWEEPS = 20
+MODEL = Path(next(iter(asr.__path__))) / "model" / "demo-cn"
+
+
+@cache
+def demonstration_ear() -> Recognizer:
+    return load(MODEL)
 
 
 @dataclass
@@ -120,6 +131,7 @@ class DatabaseBooks:
                     phone=ticket.phone or "",
                     recordings=sum(not recording.superseded for recording in ticket.recordings),
                     round=ticket.round,
+                    urgent=ticket.urgent,
                 )
                 for ticket in found
             ]
@@ -152,6 +164,19 @@ class DatabaseBooks:
             shift = roster.on_duty(session, self.clock.now())
             return shift.volunteer.name if shift else ""
 
+    def checks(self, matter: str) -> None:
+        with self.runtime.db.writing() as session:
+            (found,) = (each for each in matters.active(session) if each.name == matter)
+            matters.check(session, found, ledger.SYSTEM, self.clock.now(), seen=found.version)
+
+    def writes_down(self, *, ready: bool) -> None:
+        models = ear.kept_models(self.runtime.settings)
+        models.mkdir(exist_ok=True)
+        if not (models / MODEL.name).exists():
+            (models / MODEL.name).symlink_to(MODEL)
+        if ready:
+            self._sweep(replace(self.hands, recognizer=demonstration_ear()))
+
     def act(self, news: str, detail: str = "") -> None:
         now = self.clock.now()
         with self.runtime.db.writing() as session:
@@ -170,8 +195,11 @@ class DatabaseBooks:
 
     def works(self) -> None:
         """The worker and the sweep do all that is due now."""
+        self._sweep(self.hands)
+
+    def _sweep(self, hands: Hands) -> None:
         for _ in range(MOST_SWEEPS):
-            if sweep(self.hands, None) == 0:
+            if sweep(hands, None) == 0:
                 return
 
     def words_of_sound(self, url: str) -> str:

@@ -148,7 +148,7 @@ POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
         "/request/2/outing",
         {"went": "volunteer", "place": "医院", "settled": "no", "seen": "2", "taken": NASTY},
     ),
-    "no matter": ("王秀兰", "/request/1/matter", {"matter": ""}),
+    "no matter": ("王秀兰", "/request/1/about", {"matter": ""}),
     "too late": ("王秀兰", "/request/3/undo", {}),
     "a whole ledger": ("李主任", "/audit/verify", {}),
     "a check without a word": ("李主任", "/case/2/check", {"finding": "returned"}),

@@ -1,5 +1,6 @@
 """The commands, as an installer types them."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -90,7 +91,7 @@ def test_a_person_is_added_with_a_pin_typed_twice(hotline: Run, tmp_path: Path) 
         assert (person.name, person.role, person.phone) == ("王秀兰", "lead", "+8657982345678")
         assert person.pin_hash
         assert "250817" not in person.pin_hash
-        assert session.scalars(select(LedgerLine.act)).all() == ["add_person"]
+        assert session.scalars(select(LedgerLine.act)).all() == ["seed", "add_person"]
     db.close()
     assert "0579-****5678" in hotline("people", "list").output
 
@@ -193,7 +194,8 @@ def test_a_real_house_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     (tmp_path / "hotline.env").write_text("".join(f"{k}={v}\n" for k, v in lines.items()))
     with (tmp_path / "log").open("w") as log:
         house = subprocess.Popen(
-            [sys.executable, "-m", "hotline.cli", "serve"], cwd=tmp_path, stdout=log, stderr=log, text=True
+            [sys.executable, "-m", "hotline.cli", "serve"], cwd=tmp_path, stdout=log, stderr=log, text=True,
+            env={**os.environ, "HOME": str(tmp_path)},
         )  # fmt: skip
 
     def serves() -> bool:
@@ -204,6 +206,7 @@ def test_a_real_house_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
             return False
 
     until(serves, why="it serves")
+    assert "hotline model install" in (tmp_path / "log").read_text()  # no official model is there
     members = list(family(house.pid))
     second = subprocess.run(
         [sys.executable, "-m", "hotline.cli", "serve"], cwd=tmp_path, capture_output=True, text=True

@@ -86,6 +86,9 @@ def test_a_shift_is_given_away_and_its_new_owner_falls_ill(hotline: Run) -> None
     assert "来顶" in ill.output
     assert "改好了" in hotline("people", "change", "楼小英", "--stop").output
 
+    assert "已经不值班" in hotline("roster", "swap", "2099-12-02 08:30", "楼小英").stderr
+    assert "楼小英" not in hotline("roster", "show", "--from", "2099-12-01", "--days", "2").output
+
     assert "记下了" in hotline("roster", "day", "2099-12-05", "work", "--name", "补班").output
     feed = hotline("roster", "feed", giver).output
     assert feed == hotline("roster", "feed", giver).output

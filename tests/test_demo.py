@@ -12,19 +12,27 @@ from typing import Any
 
 import pytest
 import requests
+from exchange_house import prompt
 from processes import alive, end, family, until
+from samples import sample_of
+from softphone import RATE, Phone
+from sqlalchemy import select
 from test_household import free_port
 
-from hotline import demo
+from hotline import clock, demo, seeds
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.doctor import Health, examine
+from hotline.exchange import DEMONSTRATION_CALLER
 from hotline.household import child_environment
-from tickets import audit
+from tickets import audit, ledger, service
+from tickets.lifecycle import Act
+from tickets.models import Promise, Recording, ReturnTry, Ticket, Transcript
+from tickets.returns import Outcome
 
 FIRST_PAGE_SECONDS = 5
 HOTLINE = (sys.executable, "-m", "hotline.cli")
-OF_OURS = ("redis-server", "worker", "gunicorn")
+OF_OURS = ("redis-server", "worker", "gunicorn", "exchange")
 
 
 class Demo:
@@ -112,9 +120,64 @@ def test_the_doctor_finds_the_running_house_well(
     assert set(found.values()) == {Health.WELL}, found
 
 
-def test_the_seeded_ledger_is_whole(running: Demo, tmp_path: Path) -> None:
+def test_a_softphone_rings_it_and_is_rung_back(running: Demo, tmp_path: Path) -> None:
+    until(lambda: "Ctrl-C" in running.said(), why="it serves")
+    (port,) = re.findall(r"sip:hotline@127\.0\.0\.1:(\d+)", running.said())
+    folder = tmp_path / "data" / "demo"
+    until(lambda: "the exchange is open" in running.said(), why="somebody answers")
+    db = Database(f"sqlite:///{folder / 'hotline.db'}")
+
+    def message() -> Ticket | None:
+        with db.reading() as session:
+            made = session.scalars(select(Recording).where(Recording.call_id.is_not(None))).first()
+            return made.ticket if made and made.sha256 and made.transcript else None
+
+    with Phone(tmp_path / "softphone", number="grandma") as grandma:  # no number of her own
+        grandma.dials(int(port))
+        grandma.wait_for("CALL_ESTABLISHED")
+        until(lambda: len(grandma.heard()) > RATE, why="she hears the greeting")
+        grandma.presses("1")
+        until(lambda: any((folder / "exchange" / "recordings").glob("*.?law")), why="the beep")
+        grandma.says(prompt(3, 2.0))
+        grandma.hangs_up()
+        until(message, 40, why="her words are on the board")
+        ticket = message()
+        assert ticket is not None
+        assert ticket.phone == DEMONSTRATION_CALLER
+        for act in (Act.ACCEPT, Act.FINISH):
+            with db.writing() as session:
+                known = session.get_one(Ticket, ticket.id)
+                service.act(session, known, act, ledger.volunteer(1), clock.now())
+        grandma.wait_for("CALL_INCOMING", 30)
+        grandma.picks_up()
+        until(lambda: len(grandma.heard(2)) > 4 * RATE, why="the news is spoken")
+        grandma.presses("1")
+
+        def heard() -> bool:
+            with db.reading() as session:
+                tries = session.scalars(
+                    select(ReturnTry).join(Promise).where(Promise.ticket_id == ticket.id)
+                )
+                return [each.outcome for each in tries] == [Outcome.HEARD]
+
+        until(heard, why="the news was heard")
+    db.close()
+    assert DEMONSTRATION_CALLER in {number for row in seeds.RESIDENTS for number in row[4]}
+    assert end(running.process) == 0
+
+
+def test_its_recordings_are_written_down_by_its_own_ear_and_its_ledger_is_whole(
+    running: Demo, tmp_path: Path
+) -> None:
     until(lambda: "Ctrl-C" in running.said(), why="it serves")
     db = Database(f"sqlite:///{tmp_path / 'data' / 'demo' / 'hotline.db'}")
+
+    def written_down() -> list[str]:
+        with db.reading() as session:
+            return [text for text in session.scalars(select(Transcript.text)) if sample_of(text)]
+
+    spoken = sum(bool(past.sample) for past in seeds.PAST)
+    until(lambda: len(written_down()) == spoken, why="every recording has its text")
     with db.reading() as session:
         assert audit.verify(session).fault is None
     db.close()
@@ -141,7 +204,7 @@ def test_it_never_reads_the_machines_own_settings(
     monkeypatch.setenv("HOTLINE_REDIS_URL", "redis://real")
     monkeypatch.setenv("VOSK_MODEL_PATH", "/real")
 
-    settings = demo.make_settings("127.0.0.1:1234", tmp_path, "AC1", "token")
+    settings = demo.make_settings("127.0.0.1:1234", tmp_path, "AC1", "token", "127.0.0.1:5", "")
 
     assert settings.database == f"sqlite:///{tmp_path / 'hotline.db'}"
     assert settings.redis == f"unix://{tmp_path / 'redis.sock'}"
@@ -169,8 +232,6 @@ def settings_of(folder: Path, running: Demo) -> Settings:
     environment = dict(line.split("=", 1) for line in lines if "=" in line)
     made: dict[str, Any] = {
         name: environment[f"HOTLINE_{name.upper()}"]
-        for name in ("carrier_account", "carrier_token")
+        for name in ("carrier_account", "carrier_token", "exchange_listen", "exchange_rest")
     }
-    return demo.make_settings(
-        running.url.removeprefix("http://"), folder, made["carrier_account"], made["carrier_token"]
-    )
+    return demo.make_settings(running.url.removeprefix("http://"), folder, *made.values())

@@ -248,7 +248,7 @@ def test_what_is_missing_stands_on_the_list_too(house: ErrandHouse) -> None:
 
 
 def test_trips_of_every_short_story_equal_a_plain_recount() -> None:
-    """All stories of up to four outings: who went, whether it settled it, and why not."""
+    """All stories of up to three outings: who went, whether it settled it, and why not."""
     kinds = [Outing(went, settled, reason) for went, settled, reason in product(Went, (True, False), (None, Reason.CLOSED, Reason.OTHER))]  # fmt: skip
     for length in range(4):
         for story in product(kinds, repeat=length):

@@ -1,7 +1,7 @@
 """Histories nobody thought of: several people act, take back, merge, go out; everything adds up."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -12,12 +12,11 @@ from conftest import HandClock
 from errand_house import LI, ZHANG, ErrandHouse, at, open_errands
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tickets import deeds, footwork, ledger, return_calls, service, trips, undo
+from tickets import deeds, footwork, ledger, service, trips, undo
 from tickets.deeds import Said
-from tickets.footwork import OutingChangedError
 from tickets.lifecycle import (
     ENDED,
     TRANSITIONS,
@@ -32,12 +31,9 @@ from tickets.lifecycle import (
 )
 from tickets.merging import NotMergedError
 from tickets.models import (
-    Duty,
     Elsewhere,
     Kind,
     LedgerLine,
-    Promise,
-    PromiseState,
     Source,
     Ticket,
     Volunteer,
@@ -48,7 +44,7 @@ from tickets.trips import Outing
 
 ACTS = list(Act)
 PURE, AT_ONCE = 400, 50  # 20,000 histories
-STORED = 80
+STORED = 50
 ENDING = {Act.MERGE, Act.REFER, Act.WITHDRAW, Act.VOID}
 HISTORIES = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))  # fmt: skip
 
@@ -85,10 +81,8 @@ def test_twenty_thousand_lives_go_by_the_table_alone(lives: list[bytes]) -> None
                     deeds.put_back(ticket, deed)
                     assert deeds.snapshot(ticket) == was
                 continue
-            if (ticket.state, what) not in TRANSITIONS:
-                with pytest.raises(NotPossibleError):
-                    after(ticket.state, what)
-                assert what not in possible(ticket.state)
+            if what not in possible(ticket.state):
+                assert (ticket.state, what) not in TRANSITIONS
                 continue
             then = after(ticket.state, what)
             deeds.change(ticket, what, by, now, Said(to=to, missing="m", why="w", elsewhere=Elsewhere.OTHER))  # fmt: skip
@@ -134,20 +128,18 @@ def house(tmp_path: Path, clock: HandClock) -> Iterator[ErrandHouse]:
     opened.db.close()
 
 
-class Life:
-    """Three requests and three people in one transaction; every refusal must leave all as it was."""
+REFUSED = (NotPossibleError, ChangedError, IncompleteError, NotMergedError, TooLateError)
 
-    def __init__(self, house: ErrandHouse, session: Session) -> None:
-        self.house, self.session, self.now = house, session, at(9)
+
+class Life:
+    """Three requests and three people; every step is a transaction, and every refusal none."""
+
+    def __init__(self, house: ErrandHouse) -> None:
+        self.house = house
+        house.clock.set(at(9))
         self.people = list(house.people.values())
-        self.tickets = [
-            service.open_ticket(
-                session, house.settings, self.now, kind=Kind.ERRAND, source=Source.MESSAGE,
-                phone=phone, by=ledger.CALLER,
-            )
-            for phone in (LI, LI, ZHANG)
-        ]  # fmt: skip
-        self.journeys: list[tuple[Journey, set[int]]] = []
+        self.ids = [house.asks(phone) for phone in (LI, LI, ZHANG)]
+        self.outings: list[tuple[int, set[int]]] = []  # which, and for what it still counts
         self.before: dict[int, list[tuple[dict[str, Any], set[int]]]] = {}
         self.last: dict[int, ledger.Person] = {}
 
@@ -156,129 +148,124 @@ class Life:
         dice, number = divmod(dice, 3)
         dice, who = divmod(dice, 3)
         dice, kind = divmod(dice, 16)
-        self.now += timedelta(minutes=minutes)
-        ticket, by = self.tickets[number], self.people[who]
-        lines, versions = self.lines(), [row.version for row in self.tickets]
+        self.house.clock.advance(60 * minutes)
+        ticket_id, by = self.ids[number], self.people[who]
+        if kind == 6:
+            self.house.rings(ticket_id)
+            return
+        lines = self.house.ledger_lines()
         try:
-            match kind:
-                case 0 | 1 | 2:
-                    self.take_back(ticket, by if dice % 4 == 0 else self.last.get(ticket.id, by))
-                case 3 | 4:
-                    self.go_out(dice, by)
-                case 5:
-                    self.stay_in(dice, by)
-                case 6:
-                    self.ring(ticket)
-                case _:
-                    self.act(ticket, by, dice)
-        except (NotPossibleError, ChangedError, IncompleteError, NotMergedError, TooLateError, OutingChangedError):  # fmt: skip
-            self.session.flush()
-            assert self.lines() == lines, "what is refused leaves no line"
-            assert [row.version for row in self.tickets] == versions
+            with self.house.writing() as session:
+                ticket = session.get_one(Ticket, ticket_id)
+                match kind:
+                    case 0 | 1 | 2:
+                        self.take_back(session, ticket, dice, by)
+                    case 3 | 4:
+                        self.go_out(session, dice, by)
+                    case 5:
+                        self.stay_in(session, dice, by)
+                    case _:
+                        self.act(session, ticket, dice, by)
+        except REFUSED:
+            assert self.house.ledger_lines() == lines, "what is refused leaves no line"
 
-    def act(self, ticket: Ticket, by: ledger.Person, dice: int) -> None:
+    def act(self, session: Session, ticket: Ticket, dice: int, by: ledger.Person) -> None:
         going_on = [what for what in possible(ticket.state) if what not in ENDING]
         dice, choice = divmod(dice, 8)
         doing = {0: ACTS, 1: possible(ticket.state), 2: [Act.MERGE]}.get(choice, going_on) or ACTS
         what = doing[dice // 8 % len(doing)]
         seen = ticket.version - (dice % 13 == 12)  # now and then from an old page
-        before = (deeds.snapshot(ticket), deeds.open_news(self.session, ticket))
+        before = (deeds.snapshot(ticket), deeds.open_news(session, ticket))
         service.act(
-            self.session, ticket, what, by, self.now, seen=seen, why="w" * (dice % 5), missing="照片" * (dice % 7),
-            to=self.session.get_one(Volunteer, by.volunteer_id), into=self.tickets[dice % 3],
+            session, ticket, what, by, self.house.clock.now(), seen=seen, why="w" * (dice % 5), missing="照片" * (dice % 7),
+            to=session.get_one(Volunteer, by.volunteer_id), into=session.get_one(Ticket, self.ids[dice % 3]),
             elsewhere=Elsewhere.OTHER if dice % 5 else None,
         )  # fmt: skip
         self.before.setdefault(ticket.id, []).append(before)
         self.last[ticket.id] = by
 
-    def take_back(self, ticket: Ticket, by: ledger.Person) -> None:
-        pressed = undo.undo(self.session, self.house.settings, ticket, by, self.now)
+    def take_back(self, session: Session, ticket: Ticket, dice: int, by: ledger.Person) -> None:
+        by = by if dice % 4 == 0 else self.last.get(ticket.id, by)
+        pressed = undo.undo(session, self.house.settings, ticket, by, self.house.clock.now())
         for _ in pressed:
             snapshot, news = self.before[ticket.id].pop()
         assert deeds.snapshot(ticket) == snapshot
-        assert deeds.open_news(self.session, ticket) == news
+        assert deeds.open_news(session, ticket) == news
 
-    def go_out(self, dice: int, by: ledger.Person) -> None:
-        served = [row for number, row in enumerate(self.tickets) if dice >> number & 1]
+    def go_out(self, session: Session, dice: int, by: ledger.Person) -> None:
+        served = [session.get_one(Ticket, id_) for n, id_ in enumerate(self.ids) if dice >> n & 1]
         journey, numbers = footwork.log_outing(
-            self.session, served, by, self.now, went=list(Went)[dice // 8 % 2], place="窗口",
+            session, served, by, self.house.clock.now(), went=list(Went)[dice // 8 % 2], place="窗口",
             settled=dice % 5 == 0, reason=Reason.CLOSED if dice % 3 else None,
         )  # fmt: skip
-        self.journeys.append((journey, set(numbers)))
+        self.outings.append((journey.id, set(numbers)))
 
-    def stay_in(self, dice: int, by: ledger.Person) -> None:
-        if self.journeys:
-            journey, served = self.journeys[dice % len(self.journeys)]
-            footwork.withdraw_outing(self.session, self.house.settings, journey, by, self.now)
+    def stay_in(self, session: Session, dice: int, by: ledger.Person) -> None:
+        if self.outings:
+            journey_id, served = self.outings[dice % len(self.outings)]
+            journey = session.get_one(Journey, journey_id)
+            footwork.withdraw_outing(
+                session, self.house.settings, journey, by, self.house.clock.now()
+            )
             served.clear()
 
-    def ring(self, ticket: Ticket) -> None:
-        """The machine begins a return call, so that the news is out."""
-        for promise_id in deeds.open_news(self.session, ticket):
-            promise = self.session.get_one(Promise, promise_id)
-            return_calls.begin_try(self.session, promise, LI, self.now)
-
-    def lines(self) -> int:
-        return self.session.scalar(select(func.max(LedgerLine.sequence))) or 0
-
     def adds_up(self) -> None:
-        for ticket in self.tickets:
-            self.ledger_leads_to(ticket)
-            self.deeds_are_the_lines(ticket)
-            self.rounds_are(ticket)
-            self.promises_are(ticket)
-            trips = sum(ticket.id in served for _, served in self.journeys)
-            assert footwork.count(self.session, ticket).trips == trips
+        with self.house.db.reading() as session:
+            for ticket_id in self.ids:
+                ticket = session.get_one(Ticket, ticket_id)
+                lines = session.scalars(
+                    select(LedgerLine)
+                    .where(LedgerLine.object_kind == "ticket", LedgerLine.object_id == ticket_id)
+                    .order_by(LedgerLine.sequence)
+                ).all()
+                the_lines_lead_to(ticket, lines)
+                the_deeds_are_the_lines(session, ticket, [line.act for line in lines])
+                the_rounds_are_complete(session, ticket)
+                no_news_is_stale(session, ticket)
+                trips = sum(ticket_id in served for _, served in self.outings)
+                assert footwork.count(session, ticket).trips == trips
 
-    def ledger_leads_to(self, ticket: Ticket) -> None:
-        """Walk the ledger's lines alone: each act by the table, each undoing exactly back."""
-        walked = [State.NEW]
-        for line in self.about(ticket):
-            if line.act in ACTS:
-                assert line.facts["before"] == walked[-1]
-                walked.append(TRANSITIONS[walked[-1], Act(line.act)])
-                assert line.facts["after"] == walked[-1]
-            elif line.act == "undo":
-                walked.pop()
-                assert line.facts["after"] == walked[-1]
-        assert ticket.state is walked[-1]
 
-    def deeds_are_the_lines(self, ticket: Ticket) -> None:
-        lines = [line.act for line in self.about(ticket)]
-        kept = self.session.scalars(select(Deed).where(Deed.ticket_id == ticket.id)).all()
-        assert sorted(deed.act for deed in kept) == sorted(act for act in lines if act in ACTS)
-        assert sum(deed.undone_at is not None for deed in kept) == lines.count("undo")
-        assert ticket.version == len(kept) + lines.count("undo")
+def the_lines_lead_to(ticket: Ticket, lines: Sequence[LedgerLine]) -> None:
+    """Walk the ledger alone: each act by the table, each undoing exactly back."""
+    walked = [State.NEW]
+    for line in lines:
+        if line.act in ACTS:
+            assert line.facts["before"] == walked[-1]
+            walked.append(TRANSITIONS[walked[-1], Act(line.act)])
+            assert line.facts["after"] == walked[-1]
+        elif line.act == "undo":
+            walked.pop()
+            assert line.facts["after"] == walked[-1]
+    assert ticket.state is walked[-1]
 
-    def rounds_are(self, ticket: Ticket) -> None:
-        rows = self.session.scalars(
-            select(TicketRound).where(TicketRound.ticket_id == ticket.id).order_by(TicketRound.number)
-        ).all()  # fmt: skip
-        assert [row.number for row in rows] == list(range(1, ticket.round + 1))
-        assert (rows[-1].done_at, rows[-1].closed_at) == (ticket.done_at, ticket.closed_at)
-        assert all(row.done_at for row in rows[:-1]), "only what was done is opened again"
 
-    def promises_are(self, ticket: Ticket) -> None:
-        owed = self.session.scalars(
-            select(Promise).where(
-                Promise.ticket_id == ticket.id, Promise.duty == Duty.RETURN_CALL, Promise.state == PromiseState.OPEN
-            )
-        ).all()  # fmt: skip
-        assert len(owed) <= 1, "one piece of news, the newest"
-        assert not (owed and ticket.state in ENDED), "nobody is rung about what has ended"
+def the_deeds_are_the_lines(session: Session, ticket: Ticket, lines: Sequence[str]) -> None:
+    kept = session.scalars(select(Deed).where(Deed.ticket_id == ticket.id)).all()
+    assert sorted(deed.act for deed in kept) == sorted(act for act in lines if act in ACTS)
+    undone = list(lines).count("undo")
+    assert sum(deed.undone_at is not None for deed in kept) == undone
+    assert ticket.version == len(kept) + undone
 
-    def about(self, ticket: Ticket) -> list[LedgerLine]:
-        asked = select(LedgerLine).where(
-            LedgerLine.object_kind == "ticket", LedgerLine.object_id == ticket.id
-        )
-        return list(self.session.scalars(asked.order_by(LedgerLine.sequence)))
+
+def the_rounds_are_complete(session: Session, ticket: Ticket) -> None:
+    asked = select(TicketRound).where(TicketRound.ticket_id == ticket.id)
+    rows = session.scalars(asked.order_by(TicketRound.number)).all()
+    assert [row.number for row in rows] == list(range(1, ticket.round + 1))
+    assert (rows[-1].done_at, rows[-1].closed_at) == (ticket.done_at, ticket.closed_at)
+    assert all(row.done_at for row in rows[:-1]), "only what was done is opened again"
+
+
+def no_news_is_stale(session: Session, ticket: Ticket) -> None:
+    owed = deeds.open_news(session, ticket)
+    assert len(owed) <= 1, "one piece of news, the newest"
+    assert not (owed and ticket.state in ENDED), "nobody is rung about what has ended"
 
 
 @settings(HISTORIES, max_examples=STORED)
 @given(chance=st.integers(0, 2**32).map(Random))
 def test_stored_histories_add_up(house: ErrandHouse, chance: Random) -> None:
-    with house.writing() as session:
-        lived = Life(house, session)
-        for _ in range(chance.randint(15, 40)):
-            lived.step(chance.getrandbits(32))
-        lived.adds_up()
+    life = Life(house)
+    for _ in range(chance.randint(15, 40)):
+        life.step(chance.getrandbits(32))
+    life.adds_up()

@@ -31,9 +31,9 @@ KEYS = [Heard(Way.KEY, key) for key in "0123456789*#"] + [
     Heard(Way.KEY, ""),
 ]
 FACTS = [
-    {"caller": caller, "situation": situation, "open_requests": count, "volunteers": volunteers, "machine": machine, "event": event, "ticket": None, "phone": None}
-    for caller, situation, count, volunteers, machine, event in product(
-        ("known", "hidden", "unknown"), ("fresh", "closed", "open_request"), (1, 2), (0, 2), (False, True), ("done", "materials")
+    {"caller": caller, "situation": situation, "open_requests": count, "volunteers": volunteers, "machine": machine, "event": event, "ticket": None, "phone": None, "text": text, "looks": 3, "materials": ["身份证"]}
+    for caller, situation, count, volunteers, machine, event, text in product(
+        ("known", "hidden", "unknown"), ("fresh", "closed", "open_request"), (1, 2), (0, 2), (False, True), ("done", "materials"), ("coming", "there", "none")
     )
 ]  # fmt: skip
 

@@ -3,91 +3,25 @@
 import hashlib
 import io
 import json
-import re
 import shutil
 import stat
-import threading
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from model_mirror import DEMO, NAME, Mirror, serving, zipped
 
-from asr import download, installer, recognizer
+from asr import download, installer, shelf
 from asr.installer import Hindrance, InstallFailed
-from asr.recognizer import Fault, ModelUnusable
-
-DEMO = Path(recognizer.__file__).parent / "model" / "demo-cn"
-NAME = "vosk-model-small-cn-0.22"
-
-
-def zipped(extra: dict[str, bytes] | None = None, *, leave_out: str = "", top: str = NAME) -> bytes:
-    """Pack the demonstration model as the official ones are packed: one folder of the model's name."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(DEMO.rglob("*")):
-            if path.is_file() and str(path.relative_to(DEMO)) != leave_out:
-                archive.write(path, f"{top}/{path.relative_to(DEMO)}")
-        for name, content in (extra or {}).items():
-            archive.writestr(name, content)
-    return file.getvalue()
-
-
-@dataclass
-class Mirror:
-    """A web server with one file, that breaks off after so many bytes of each answer while told to."""
-
-    content: bytes = b""
-    digest: str | None = None
-    breaks_after: list[int] = field(default_factory=list)
-    understands_ranges: bool = True
-    tag: str = '"one"'
-    asked: list[str | None] = field(default_factory=list)
-    address: str = ""
+from asr.shelf import Fault, ModelUnusable
 
 
 @pytest.fixture
 def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
     monkeypatch.setattr(download, "PAUSE_SECONDS", 0.0)
-    it = Mirror(zipped())
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == f"/models/{NAME}.zip.sha256" and it.digest:
-                self.answer(200, it.digest.encode())
-            elif self.path == f"/models/{NAME}.zip":
-                asked = self.headers.get("Range")
-                it.asked.append(asked)
-                start = (
-                    int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
-                    if asked and it.understands_ranges
-                    else 0
-                )
-                if asked and self.headers.get("If-Range") != it.tag:
-                    start = 0
-                self.answer(206 if start else 200, it.content[start:])
-            else:
-                self.answer(404, b"")
-
-        def answer(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("ETag", it.tag)
-            self.end_headers()
-            if self.path.endswith(".zip") and it.breaks_after:
-                body = body[: it.breaks_after.pop(0)]
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        it.address = f"http://127.0.0.1:{server.server_port}/models"
+    with serving(Mirror(zipped())) as it:
         yield it
-        server.shutdown()
 
 
 def hidden(folder: Path) -> list[str]:
@@ -247,7 +181,7 @@ def test_a_model_is_replaced_by_a_later_one(tmp_path: Path) -> None:
     from_zip(tmp_path, zipped())
     folder = from_zip(tmp_path, zipped({f"{NAME}/README": b"later"}))
     assert (folder / "README").read_bytes() == b"later"
-    assert [path.name for path in installer.models([tmp_path / "models"])] == [NAME]
+    assert [path.name for path in shelf.standing([tmp_path / "models"])] == [NAME]
 
 
 @pytest.mark.parametrize("name", ["", "../evil", "a/b", ".hidden", "a\nb"])
@@ -264,23 +198,27 @@ def put(folder: Path, *names: str) -> Path:
 
 
 def test_the_configured_model_is_the_one(tmp_path: Path) -> None:
-    assert installer.find(tmp_path / "mine", [put(tmp_path / "cache", NAME)]) == tmp_path / "mine"
+    assert shelf.find(tmp_path / "mine", [put(tmp_path / "cache", NAME)]) == tmp_path / "mine"
+
+
+def test_the_configured_folder_may_hold_some_as_vosks_own_variable_does(tmp_path: Path) -> None:
+    put(tmp_path, "vosk-model-small-en-us-0.15", NAME)
+    assert shelf.find(tmp_path, []) == tmp_path / NAME
 
 
 def test_else_the_best_chinese_one_of_the_folders_that_vosk_uses(tmp_path: Path) -> None:
     own, home = tmp_path / "own", tmp_path / "home"
-    folders = installer.places(home, str(own))
+    folders = shelf.places(home, str(own))
     assert folders[:2] == [own, home / ".cache" / "vosk"]
-    assert installer.find(None, folders[:2]) is None
+    assert shelf.find(None, folders[:2]) is None
     put(own, "vosk-model-small-en-us-0.15", NAME)
-    assert installer.find(None, folders) == own / NAME
+    assert shelf.find(None, folders) == own / NAME
     put(home / ".cache" / "vosk", "vosk-model-cn-0.22")
-    assert installer.find(None, folders) == home / ".cache" / "vosk" / "vosk-model-cn-0.22"
+    assert shelf.find(None, folders) == home / ".cache" / "vosk" / "vosk-model-cn-0.22"
 
 
 def test_a_folder_may_be_the_model_itself(tmp_path: Path) -> None:
     put(tmp_path, NAME)
     assert (
-        installer.find(None, installer.places(tmp_path / "home", str(tmp_path / NAME)))
-        == tmp_path / NAME
+        shelf.find(None, shelf.places(tmp_path / "home", str(tmp_path / NAME))) == tmp_path / NAME
     )

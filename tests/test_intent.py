@@ -6,15 +6,15 @@ import pytest
 from misheard import KNOWN, NONE, UNSEEN, misheard, requests
 
 from asr import intent
-from asr.intent import Matter, Place, suggest
+from asr.intent import Matter, Place, Vocabulary, suggest
 from tickets.catalogue import CATALOGUE, UNCHECKED
 
-MATTERS = [Matter(entry.code, entry.name, entry.words, entry.urgent) for entry in CATALOGUE]
+WORDS = Vocabulary(Matter(entry.code, entry.name, entry.words, entry.urgent) for entry in CATALOGUE)
 SEEDS = 1
 
 
 def first(text: str) -> str:
-    suggestions = suggest(text, MATTERS)
+    suggestions = suggest(text, WORDS)
     return suggestions[0].code if suggestions else NONE
 
 
@@ -36,7 +36,7 @@ def test_the_requests_are_many_and_of_every_matter() -> None:
     written = requests(KNOWN)
     codes = {code for code, _ in written}
     assert len([code for code, _ in written if code != NONE]) >= 300
-    assert codes == {matter.code for matter in MATTERS if matter.words} | {NONE}
+    assert codes == {entry.code for entry in CATALOGUE if entry.words} | {NONE}
     assert not {words for _, words in written} & {words for _, words in requests(UNSEEN)}
 
 
@@ -64,14 +64,14 @@ def test_what_is_acted_on_in_the_call_is_sure() -> None:
     draw = random.Random(7)
     said = wrong = 0
     for code, words in requests(KNOWN)[::2] + requests(UNSEEN):
-        if acted := intent.sure(suggest(misheard(words, 0.25, draw), MATTERS)):
+        if acted := intent.sure(suggest(misheard(words, 0.25, draw), WORDS)):
             said, wrong = said + 1, wrong + (acted.code != code)
     assert said > 200
     assert wrong <= 0.02 * said
 
 
 def test_the_words_that_spoke_for_a_matter_are_named() -> None:
-    suggestion = suggest("我要交水费电费", MATTERS)[0]
+    suggestion = suggest("我要交水费电费", WORDS)[0]
     assert suggestion.code == "utility_bills"
     assert "水费" in "".join(suggestion.because)
     assert 0.5 < suggestion.score <= 1
@@ -79,7 +79,7 @@ def test_the_words_that_spoke_for_a_matter_are_named() -> None:
 
 def test_an_emergency_comes_first_however_long_the_rest_is() -> None:
     text = "我想问一下医保报销要拿什么材料，看病的发票都在，哎呀老头子摔倒了爬不起来"
-    suggestions = suggest(text, MATTERS)
+    suggestions = suggest(text, WORDS)
     assert (suggestions[0].code, suggestions[0].urgent) == ("emergency", True)
     assert "medical_claim" in [each.code for each in suggestions]
     assert intent.sure(suggestions) is None
@@ -101,10 +101,10 @@ def test_the_ear_of_the_region_is_forgiven(heard: str, code: str) -> None:
 
 
 def test_what_was_not_heard_is_no_word_and_nothing_is_made_of_nothing() -> None:
-    assert suggest("", MATTERS) == []
-    assert suggest("〔听不清〕", MATTERS) == []
-    assert suggest("hello, 〔听不清〕!", MATTERS) == []
-    assert suggest("我要交水费", []) == []
+    assert suggest("", WORDS) == []
+    assert suggest("〔听不清〕", WORDS) == []
+    assert suggest("hello, 〔听不清〕!", WORDS) == []
+    assert suggest("我要交水费", Vocabulary([])) == []
     assert first("〔听不清〕报销〔听不清〕") == "medical_claim"
 
 
@@ -115,7 +115,7 @@ def test_a_three_minute_message_is_searched_in_a_moment() -> None:
 
 def test_a_community_may_add_its_own_words() -> None:
     own = Matter("hair", "理发", ("理发", "剃…头"))
-    assert suggest("请人来给我剃一下头", [own])[0].code == "hair"
+    assert suggest("请人来给我剃一下头", Vocabulary([own]))[0].code == "hair"
 
 
 @pytest.mark.parametrize(

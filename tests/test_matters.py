@@ -103,6 +103,8 @@ def test_the_second_of_two_editors_is_told(house: ErrandHouse) -> None:
     with house.writing() as session:
         matter, wu = session.get_one(Matter, matter_id), house.people[WU]
         matters.check(session, matter, wu, house.clock.now(), seen=1)
+    with house.writing() as session:
+        matter = session.get_one(Matter, matter_id)
         with pytest.raises(MatterChangedError) as told:
             matters.edit(
                 session, matter, replace(entry_of(matter), where="西门"), wu, house.clock.now(), seen=1

@@ -29,8 +29,7 @@ WENT = {"went": "volunteer", "place": "医院", "settled": "yes", "seen": "0"}
 
 
 def test_what_to_bring_is_read_and_ticked(wang: Visit, desk: DeskHouse) -> None:
-    assert "请先选一下这是什么事" in wang.posts("/request/1/matter", matter="nonsense").text
-    wang.posts("/request/1/matter", matter="medical_claim")
+    wang.posts("/request/1/about", matter="medical_claim")
     assert "一次说清：医保报销" in wang.text
     assert "待社区核对" in wang.text
     shown = ["医保卡", "身份证"]
@@ -94,6 +93,6 @@ def test_two_who_log_at_once_see_each_other(wang: Visit, desk: DeskHouse) -> Non
 
 def test_who_only_reads_logs_nothing(wang: Visit, desk: DeskHouse) -> None:
     reader = desk.visit("李主任")
-    for path, form in (("outing", WENT), ("matter", {"matter": "repair"}), ("list", {})):
+    for path, form in (("outing", WENT), ("about", {"matter": "repair"}), ("list", {})):
         assert "没有算数" in reader.posts(f"/request/1/{path}", **form).text
     assert desk.ledger("outing") == []

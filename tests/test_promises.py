@@ -4,8 +4,10 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 import redis_house
@@ -14,9 +16,11 @@ from carriers.door import FlaskDoor
 from conftest import ON_BOTH, TestHouse
 from lines import open_line
 from sqlalchemy import func, select
+from test_booth import Actor
 
 from hotline.store import Store
 from tickets import promises
+from tickets.lifecycle import OPEN
 from tickets.models import (
     Duty,
     Fetch,
@@ -24,8 +28,10 @@ from tickets.models import (
     PromiseState,
     Recording,
     ReturnTry,
+    Ticket,
     Transcript,
 )
+from tickets.suggestion import Suggestion
 from worker import queue as queues
 from worker.sweep import sweep
 
@@ -115,6 +121,29 @@ def test_a_worker_killed_between_fetch_and_commit_costs_nothing(
     house.books.works()
     assert states(house, Duty.FETCH) == [PromiseState.KEPT]
     assert len(list(house.runtime.store.keys())) == 1
+
+
+def test_an_ear_that_dies_twice_leaves_the_recording_to_a_person(
+    house: TestHouse, line: Company, tmp_path: Path
+) -> None:
+    tries = tmp_path / "tries"
+
+    def die() -> None:
+        with tries.open("a") as file:
+            file.write("x")
+        os.abort()
+
+    leaves_a_message(line)
+    house.books.hands = replace(house.hands, recognizer=Actor(die))
+    house.books.works()
+    assert tries.read_text() == "xx"
+    with house.runtime.db.reading() as session:
+        text = session.scalars(select(Transcript)).one()
+        assert (text.outcome, text.text, text.trusted) == ("gave_up", "", False)
+        assert session.scalars(select(Suggestion)).one().ranked == []
+        result = select(Promise.result).where(Promise.duty == Duty.TRANSCRIBE)
+        assert session.scalars(result).one() == "请听原音"
+        assert session.scalars(select(Ticket)).one().state in OPEN
 
 
 def test_a_recording_that_is_not_ready_is_asked_for_again(house: TestHouse, line: Company) -> None:

@@ -9,7 +9,8 @@ import pytest
 import sounds
 
 from asr import audio, recognizer, transcript
-from asr.recognizer import Fault, ModelUnusable, Recognizer
+from asr.recognizer import Recognizer
+from asr.shelf import Fault, ModelUnusable
 from asr.transcript import Outcome, Transcript, Word
 
 MODELS = Path(recognizer.__file__).parent / "model"

@@ -1,8 +1,10 @@
 """The roster as it lives: absences, swaps, hand-overs, holes that are announced, shares, feeds."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
+from threading import Barrier
 
 import icalendar
 import pytest
@@ -177,6 +179,36 @@ def test_a_swap_is_two_taps_and_the_substitute_follows(house: DutyHouse) -> None
             swaps.accept(session, asked, ledger.volunteer(chen), house.now)
     assert house.acts("swap") == ["propose_swap", "propose_swap", "swap_overtaken", "swap_accepted"]
     assert house.acts("shift") == ["swap_shift", "swap_shift"]
+
+
+@ON_BOTH
+def test_of_two_who_say_yes_at_once_the_second_sees_that_it_is_gone(house: DutyHouse) -> None:
+    wang, *asked = house.people("王秀兰", *"甲乙丙丁")
+    mine = house.shift("11-26 08:30", "11-26 11:30", wang)
+    with house.writing() as session:
+        proposed = [
+            swaps.propose(session, session.get_one(Shift, mine), session.get_one(Volunteer, each), house.now).id
+            for each in asked
+        ]  # fmt: skip
+    ready = Barrier(len(asked))
+
+    def says_yes(swap_id: int, volunteer_id: int) -> SwapState:
+        ready.wait()
+        try:
+            with house.writing() as session:
+                return swaps.accept(
+                    session, swap_id, ledger.volunteer(volunteer_id), house.now
+                ).state
+        except swaps.SwapOverError as error:
+            return error.state
+
+    with ThreadPoolExecutor(len(asked)) as taps:
+        said = list(taps.map(says_yes, proposed, asked))
+
+    assert sorted(said) == [SwapState.ACCEPTED, *[SwapState.OVERTAKEN] * 3]
+    with house.reading() as session:
+        assert session.get_one(Shift, mine).volunteer_id == asked[said.index(SwapState.ACCEPTED)]
+    assert house.acts("shift") == ["swap_shift"]
 
 
 def test_a_swap_that_the_roster_overtook_changes_nothing(house: DutyHouse) -> None:

@@ -29,10 +29,9 @@ from tickets import (
     volunteer_sheet,
 )
 from tickets.dossier import ConsentBy, ConsentTo
-from tickets.imports import Fate, NotAllError, Told
+from tickets.imports import Fate, NotAllError, Told, UnreadableSheetError, WrongCellError
 from tickets.models import Dialect, LedgerLine, Resident, Role, Shift, Volunteer
 from tickets.residents import Particulars
-from tickets.sheets import UnreadableSheetError, WrongCellError
 
 LI, ZHANG = "+8613800001234", "+8657988885678"
 HEAD: list[object] = ["姓名", "幢", "单元", "室", "电话", "方言", "慢一点"]

@@ -9,13 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from caller import Caller
 from carriers.company import Company
-from conftest import ON_BOTH, PUBLIC_URL, TestHouse
+from carriers.document import Sound
+from carriers.door import FlaskDoor
+from conftest import ON_BOTH, PUBLIC_URL, HandClock, TestHouse
 from lines import open_line
 from sqlalchemy import func, select
 
 from ivr.models import Call, Turn
-from tickets.models import Promise, Recording, Ticket
+from tickets.models import Fetch, LedgerLine, Promise, Recording, Ticket
 
 GRANDMA = "+8613812345678"
 SIMULTANEOUS = 16
@@ -172,3 +175,32 @@ def test_sixteen_reports_of_one_recording_are_one_request(house: TestHouse, post
     with ThreadPoolExecutor(SIMULTANEOUS) as pool:
         assert set(pool.map(report, range(SIMULTANEOUS))) == {200}
     assert (count(house, Ticket), count(house, Recording)) == (1, 1)
+
+
+def test_own_words_are_played_from_the_carrier_and_then_from_our_store(
+    house: TestHouse, company: Company, clock: HandClock
+) -> None:
+    company.connect(FlaskDoor(house.app), PUBLIC_URL, clock)
+    grandma = Caller(company, GRANDMA)
+    grandma.dials().keeps_silent().says("交水费").presses("#").presses("3")
+    (address,) = [
+        item.url for item in grandma.heard() if isinstance(item, Sound) and "/own/" in item.url
+    ]
+    browser = house.app.test_client()
+
+    def fetched(url: str) -> tuple[int, bytes]:
+        answer = browser.get(url.removeprefix(PUBLIC_URL))
+        assert answer.status_code == 404 or answer.headers["Cache-Control"] == "no-store"
+        return answer.status_code, answer.data
+
+    with house.runtime.db.reading() as session:
+        assert session.scalars(select(Recording.fetch)).all() == [Fetch.WANTED]
+    early = fetched(address)
+    assert early[0] == 200
+    house.books.works()
+    assert company.deleted_recordings  # nobody but us has it now
+    assert fetched(address) == early
+    assert fetched(address.replace("/own/", "/own/x"))[0] == 404
+    with house.runtime.db.reading() as session:
+        heard = session.scalars(select(LedgerLine).where(LedgerLine.act == "play_back")).all()
+    assert len(heard) >= 2

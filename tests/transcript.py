@@ -23,6 +23,7 @@ from expected import (
     ring_backs_are,
 )
 from grammar import PHONES, Line, Transcript, TranscriptError, instant, pattern
+from samples import sample_of
 
 MONDAY_MORNING = instant("11月23日 09:10")
 
@@ -92,6 +93,10 @@ class Player:
             case "办理":
                 news, _, detail = line.what.partition(" ")
                 self.house.books.act(news, detail.strip())
+            case "核对":
+                self.house.books.checks(line.what)
+            case "听写":
+                self.house.books.writes_down(ready=line.what == "好了")
             case "系统":
                 self._hears(line.what)
             case "系统不说":
@@ -185,7 +190,7 @@ class Player:
 
     def _speaks(self, person: OnThePhone, words: str, seconds: float, then: str | None) -> None:
         self._checks_recording(person)
-        person.says(words, seconds)
+        person.says(words, seconds, sample_of(words))
         match then:
             case "挂断":
                 person.hangs_up()

@@ -8,7 +8,7 @@ from typing import Any
 from openpyxl.utils.datetime import WINDOWS_EPOCH, from_excel
 
 from hotline.phone import NotAPhoneError, Phone
-from tickets.sheets import WrongCellError
+from tickets.imports import WrongCellError
 
 HALF_YEAR = timedelta(days=183)
 NO_WORDS = {"", "否", "无", "不", "不用", "没有", "n", "no", "0", "×", "x"}

@@ -58,7 +58,7 @@ def gaps(needed: Iterable[Interval], spans: Sequence[Span]) -> list[Interval]:
                 continue
             if begins > at:
                 found.append((at, begins))
-            at = max(at, ends)
+            at = ends
         if at < ends_at:
             found.append((at, ends_at))
     return found

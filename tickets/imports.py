@@ -24,6 +24,22 @@ class NotAllError(Exception):
         self.refused = refused
 
 
+class UnreadableSheetError(ValueError):
+    """The file as a whole cannot be read; `sentence` says why, in plain Chinese."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("the sheet cannot be read")
+        self.sentence = sentence
+
+
+class WrongCellError(ValueError):
+    """A cell holds something else than it should; `sentence` says what and what to do."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("a cell is wrong")
+        self.sentence = sentence
+
+
 @dataclass(frozen=True, slots=True)
 class RowFate:
     """One row: what becomes of it, whom it is about, and why, in plain Chinese."""

@@ -126,12 +126,13 @@ def _late(session: Session, settings: Settings, now: datetime) -> Sequence[Ticke
     return session.scalars(
         select(Ticket)
         .where(
+            Ticket.state.in_((*OPEN, State.DONE)),  # few of many, and the index knows them
             or_(
                 Ticket.state.in_(UNTAKEN) & (Ticket.accept_by <= now),
                 Ticket.state.in_(OPEN) & Ticket.contacted_at.is_(None) & (Ticket.contact_by <= now),
                 Ticket.state.in_(UNDONE) & (Ticket.done_by <= now),
                 (Ticket.state == State.DONE) & Ticket.done_at.between(told_by - HORIZON, told_by),
-            )
+            ),
         )
         .order_by(Ticket.id)
     ).all()

@@ -21,6 +21,7 @@ from hotline.db import Base, UtcDateTime
 from hotline.db import kept as _kept
 from tickets import names
 from tickets.lifecycle import State
+from tickets.suggestion import Suggestion
 
 
 def _where_set(table: str, column: str) -> Index:
@@ -303,6 +304,7 @@ class Recording(Base):
     size_bytes: Mapped[int | None] = mapped_column(default=None)
     ticket: Mapped[Ticket | None] = relationship(init=False, back_populates="recordings")
     transcript: Mapped["Transcript | None"] = relationship(init=False, back_populates="recording")
+    suggestion: Mapped[Suggestion | None] = relationship(init=False)
 
 
 class Transcript(Base):

@@ -2,8 +2,6 @@
 
 import re
 
-from pypinyin import Style, lazy_pinyin
-
 # Surnames whose commonest reading is another one. Two characters first.
 SURNAMES = {
     "尉迟": ("yu", "chi"), "万俟": ("mo", "qi"), "澹台": ("tan", "tai"), "长孙": ("zhang", "sun"),
@@ -39,4 +37,6 @@ def initials(name: str) -> str:
 
 
 def _read(text: str) -> list[str]:
+    from pypinyin import Style, lazy_pinyin  # a large dictionary: only where a name is read
+
     return [syllable.lower() for syllable in lazy_pinyin(text, style=Style.NORMAL, v_to_u=False)]

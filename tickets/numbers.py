@@ -31,13 +31,12 @@ def find(session: Session, said: str) -> Ticket | None:
     if found is None:
         return None
     month, day, sequence = (int(part) for part in found.groups())
+    days = select(TicketDay.day).where(
+        extract("month", TicketDay.day) == month, extract("day", TicketDay.day) == day
+    )
     return session.scalar(
         select(Ticket)
-        .where(
-            extract("month", Ticket.day) == month,
-            extract("day", Ticket.day) == day,
-            Ticket.sequence == sequence,
-        )
+        .where(Ticket.day.in_(days), Ticket.sequence == sequence)
         .order_by(Ticket.day.desc())
         .limit(1)
     )

@@ -1,8 +1,7 @@
 """Residents from and to Excel. A dry run tells each row's fate; then all of it is done or nothing."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, time
 
 from sqlalchemy import select
@@ -12,13 +11,13 @@ from hotline.clock import SHANGHAI, local
 from hotline.config import Settings
 from hotline.phone import Phone, mask
 from tickets import cells, confidence, ledger, residents, sheets
-from tickets.directory import address
 from tickets.dossier import ConsentBy, ConsentTo
-from tickets.imports import Fate, RowFate, Told
+from tickets.imports import Fate, RowFate, Told, WrongCellError
 from tickets.ledger import Person
 from tickets.models import Dialect, Resident, Role, Volunteer
-from tickets.residents import Change, Particulars
-from tickets.sheets import Column, Row, WrongCellError
+from tickets.resident_matching import Asked, Known, Seen
+from tickets.residents import Change
+from tickets.sheets import Column, Row
 
 NAME, BUILDING, UNIT, ROOM = "姓名", "幢", "单元", "室"
 ADDRESS, PHONE, DIALECT, SLOW = "地址", "电话", "方言", "慢一点"
@@ -49,25 +48,6 @@ class OnlyAdminsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What one row asks for; None and "" where its cell is empty."""
-
-    number: int
-    name: str
-    change: Change
-    phones: tuple[str, ...] = ()
-    agreed_at: datetime | None = None
-    agreed_how: ConsentBy = ConsentBy.IN_PERSON
-    note: str = ""
-
-    @property
-    def particulars(self) -> Particulars:
-        """As somebody new."""
-        given = {name: value for name, value in asdict(self.change).items() if value is not None}
-        return Particulars(self.name, phones=self.phones, **given)
-
-
-@dataclass(frozen=True, slots=True)
 class ResidentImport:
     """A file read against the residents there are."""
 
@@ -83,8 +63,8 @@ def template() -> bytes:
 def plan(session: Session, settings: Settings, content: bytes, now: datetime) -> ResidentImport:
     """What would become of each row. Raises UnreadableSheetError."""
     sheet = sheets.read(content, (*COLUMNS, *MORE))
-    known = _Known.load(session)
-    fates, to_do, seen = list[RowFate](), list[tuple[Asked, Resident | None]](), _Seen()
+    known = Known.load(session)
+    fates, to_do, seen = list[RowFate](), list[tuple[Asked, Resident | None]](), Seen()
     for row in sheet.rows:
         about = row.text(NAME) or "（没写姓名）"
         try:
@@ -222,81 +202,6 @@ def _fate(session: Session, asked: Asked, resident: Resident | None) -> tuple[Fa
 
 def _shown(value: object) -> str:
     return ("是" if value else "否") if isinstance(value, bool) else str(value) or "空"
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """The residents there are, by name and by number."""
-
-    by_name: Mapping[str, Sequence[Resident]]
-    by_phone: Mapping[str, Sequence[Resident]]
-
-    @classmethod
-    def load(cls, session: Session) -> "_Known":
-        by_name, by_phone = defaultdict(list), defaultdict(list)
-        for each in session.scalars(
-            select(Resident).where(Resident.active).options(selectinload(Resident.phones))
-        ):
-            by_name[each.name].append(each)
-            for row in each.phones:
-                by_phone[row.phone].append(each)
-        return cls(by_name, by_phone)
-
-    def who(self, asked: Asked) -> Resident | None:
-        """Whom the row means: the same name and door, else the same name and a number; None: new.
-
-        Raises WrongCellError where it could be two.
-        """
-        change, namesakes = asked.change, self.by_name.get(asked.name, ())
-        door = (change.building, change.unit, change.room)
-        there = [
-            each for each in namesakes
-            if any(door) and all(part in {None, had} for part, had in zip(door, (each.building, each.unit, each.room), strict=True))
-        ]  # fmt: skip
-        reached = [
-            each for each in namesakes if {row.phone for row in each.phones} & set(asked.phones)
-        ]
-        # no door and no number: the only one of that name
-        found = there or reached or ([] if any(door) or asked.phones else list(namesakes))
-        if len(found) > 1:
-            both = [each for each in found if each in there and each in reached]
-            found = both or found
-        if len(found) > 1:
-            doors = "和".join(address(each) or "没写地址" for each in found[:3])
-            raise WrongCellError(f"叫{asked.name}的有{len(found)}位（{doors}），写上幢、单元、室和电话才分得清。")  # fmt: skip
-        return found[0] if found else None
-
-    def shared(self, asked: Asked, resident: Resident | None) -> str:
-        """That a number is somebody else's too: allowed, but worth a look."""
-        others = {
-            each.name: mask(phone)
-            for phone in asked.phones for each in self.by_phone.get(phone, ())
-            if each is not resident and each.name != asked.name
-        }  # fmt: skip
-        return "，".join(f"{phone}也是{name}的电话" for name, phone in others.items())
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What earlier rows of the same file said."""
-
-    people: dict[object, int] = field(default_factory=dict)
-    numbers: dict[str, tuple[str, int]] = field(default_factory=dict)
-
-    def refuse_twice(self, asked: Asked, resident: Resident | None) -> None:
-        change = asked.change
-        who: object = resident.id if resident else (asked.name, change.building, change.unit, change.room)  # fmt: skip
-        first = self.people.setdefault(who, asked.number)
-        if first != asked.number:
-            raise WrongCellError(f"和第{first}行是同一个人，请只留一行。")
-
-    def shared(self, asked: Asked) -> str:
-        told = []
-        for phone in asked.phones:
-            name, number = self.numbers.setdefault(phone, (asked.name, asked.number))
-            if number != asked.number:
-                told.append(f"{mask(phone)}和第{number}行{name}的一样")
-        return "，".join(told)
 
 
 def _is_admin(session: Session, by: Person) -> bool:

@@ -95,6 +95,19 @@ def shifts(session: Session, since: datetime, until: datetime) -> Sequence[Shift
     ).all()
 
 
+def hold(session: Session, *held: Shift | None) -> None:
+    """Read these shifts anew and keep them until the transaction ends: of two people who change
+    one at once, the second sees what the first has done."""
+    ids = sorted(shift.id for shift in held if shift is not None)
+    session.scalars(
+        select(Shift)
+        .where(Shift.id.in_(ids))
+        .order_by(Shift.id)
+        .with_for_update(of=Shift)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
 def calendar(session: Session) -> Calendar:
     """The days that the house has declared rest days or working days itself."""
     return {day: rest for day, rest in session.execute(select(DayOverride.day, DayOverride.rest))}  # noqa: C416

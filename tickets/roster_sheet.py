@@ -13,11 +13,11 @@ from hotline.config import Settings
 from tickets import cells, coverage, ledger, roster, sheets, shifts
 from tickets.coverage import DutyHours
 from tickets.hours import Interval, day_times
-from tickets.imports import Fate, RowFate, Told
+from tickets.imports import Fate, RowFate, Told, WrongCellError
 from tickets.ledger import Person
 from tickets.models import Shift, Volunteer
 from tickets.rotation import days_off
-from tickets.sheets import Column, Row, Sheet, WrongCellError
+from tickets.sheets import Column, Row, Sheet
 from tickets.watch import WEEKDAYS, spoken
 
 DAY, WEEKDAY, HOURS, ON_DUTY, SUBSTITUTE = "日期", "星期", "时间", "值班", "替补"

@@ -18,27 +18,13 @@ from openpyxl.cell.cell import Cell, MergedCell
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.worksheet import Worksheet
 
+from tickets.imports import UnreadableSheetError
+
 MAX_BYTES = 5_000_000
 MAX_UNPACKED_BYTES = 40_000_000  # what openpyxl then takes about ten times of
 MAX_ROWS, MAX_COLUMNS = 5_000, 60
 HEADING_WITHIN = 10  # rows: a title, a date, an empty line may stand above
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"  # .xls, and every xlsx with a password
-
-
-class UnreadableSheetError(ValueError):
-    """The file as a whole cannot be read; `sentence` says why, in plain Chinese."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__("the sheet cannot be read")
-        self.sentence = sentence
-
-
-class WrongCellError(ValueError):
-    """A cell holds something else than it should; `sentence` says what and what to do."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__("a cell is wrong")
-        self.sentence = sentence
 
 
 @dataclass(frozen=True, slots=True)

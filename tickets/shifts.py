@@ -24,6 +24,10 @@ class ClashError(Exception):
         self.other = other
 
 
+class GoneError(Exception):
+    """This person no longer takes part."""
+
+
 class NotOnThisShiftError(Exception):
     """This person has nothing to do with the shift."""
 
@@ -46,7 +50,7 @@ def add(
     *,
     substitute_id: int | None = None,
 ) -> Shift:
-    """Put one shift on the roster. Raises ShiftOverError, ClashError; others' overlaps are shown."""
+    """Put one shift on the roster. Raises ShiftOverError, ClashError, GoneError; overlaps with others' shifts are shown."""
     if ends_at <= now:
         raise ShiftOverError
     refuse_clash(session, volunteer_id, starts_at, ends_at)
@@ -72,10 +76,11 @@ def assign(
     substitute_id: int | None = None,
     why: str = "",
 ) -> None:
-    """Give a shift to these two, whoever had it. Raises ShiftOverError, ClashError.
+    """Give a shift to these two, whoever had it. Raises ShiftOverError, ClashError, GoneError.
 
     During the shift, what waits for whoever had it goes to whoever has it now.
     """
+    roster.hold(session, shift)
     if shift.ends_at <= now:
         raise ShiftOverError
     refuse_clash(session, volunteer_id, shift.starts_at, shift.ends_at, but=(shift.id,))
@@ -91,7 +96,7 @@ def assign(
 
 def remove(session: Session, shift: Shift, by: Person, now: datetime, *, why: str = "") -> None:
     """Take a shift that has not begun off the roster. Raises ShiftOverError."""
-    if shift.starts_at <= now:
+    if shift.starts_at < now:
         raise ShiftOverError
     _note(session, shift, "remove_shift", by, now, why=why)
     session.delete(shift)
@@ -106,6 +111,7 @@ def absent(
     Raises ShiftOverError, NotOnThisShiftError. One who cannot because of another shift is passed
     over. A shift under way that nobody can take ends now.
     """
+    roster.hold(session, shift)
     if shift.ends_at <= now:
         raise ShiftOverError
     if person.id == shift.substitute_id:
@@ -121,7 +127,7 @@ def absent(
         except ClashError:
             continue
         return Covered(shift, other)
-    if shift.starts_at <= now:
+    if shift.starts_at < now:
         shift.ends_at = now
         _note(session, shift, "end_shift", by, now, why=why)
     else:
@@ -132,7 +138,10 @@ def absent(
 def refuse_clash(
     session: Session, volunteer_id: int, starts_at: datetime, ends_at: datetime, *, but: tuple[int, ...] = ()
 ) -> None:  # fmt: skip
-    """Raise ClashError if this person has a shift in that time already, other than those named."""
+    """Raise ClashError if this person has a shift in that time already, other than those named;
+    GoneError if they no longer take part."""
+    if not session.get_one(Volunteer, volunteer_id).active:
+        raise GoneError
     for other in roster.shifts(session, starts_at, ends_at):
         if other.volunteer_id == volunteer_id and other.id not in but:
             raise ClashError(other)

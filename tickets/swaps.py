@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from tickets import ledger, shifts
+from tickets import ledger, roster, shifts
 from tickets.ledger import Person
 from tickets.models import Shift, Volunteer
 from tickets.rota import Swap, SwapState
@@ -34,7 +34,8 @@ def propose(
 ) -> Swap:
     """The one who has the shift asks another to take it, in return for one of theirs or for nothing.
 
-    Raises ShiftOverError (it has begun), NotTheirsError, ClashError. Asked twice, it is one proposal.
+    Raises ShiftOverError (it has begun), NotTheirsError, ClashError, GoneError. Asked twice, it is
+    one proposal.
     """
     _check(session, shift, to.id, in_return, now)
     standing = session.scalar(
@@ -58,7 +59,9 @@ def propose(
 def accept(session: Session, swap_id: int, by: Person, now: datetime) -> Swap:
     """The one who was asked says yes, and the shifts change hands.
 
-    Raises SwapOverError, ClashError, NotTheirsError (it is not theirs to answer).
+    Where the roster has changed meanwhile, or the shift has begun, nothing happens and the swap
+    comes back as overtaken. Raises SwapOverError, ClashError, GoneError, NotTheirsError (it is not
+    theirs to answer).
     """
     swap = _open(session, swap_id)
     if by.volunteer_id != swap.to_id:
@@ -107,7 +110,9 @@ def asked_of(session: Session, volunteer_id: int) -> Sequence[Swap]:
 
 
 def _open(session: Session, swap_id: int) -> Swap:
-    swap = session.get_one(Swap, swap_id, with_for_update=True, populate_existing=True)
+    swap = session.get_one(Swap, swap_id)
+    roster.hold(session, swap.shift, swap.return_shift)
+    session.refresh(swap)
     if swap.state is not SwapState.PROPOSED:
         raise SwapOverError(swap.state)
     return swap
@@ -123,6 +128,7 @@ def _check(
     giver: int | None = None,
 ) -> None:
     """That both shifts are still theirs to give, have not begun, and clash with nothing else."""
+    roster.hold(session, shift, in_return)
     given = [each for each in (shift, in_return) if each is not None]
     if any(each.starts_at <= now for each in given):
         raise shifts.ShiftOverError

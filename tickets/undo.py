@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
 from tickets import deeds, ledger, promises
 from tickets.ledger import Person
 from tickets.lifecycle import TooLateError, TooLateReason
-from tickets.models import Promise, PromiseState, ReturnTry, Ticket
+from tickets.models import Promise, PromiseState, Ticket
 from tickets.rounds import Deed
 
 TAKEN_BACK = "撤回了，不打这一通"
@@ -93,10 +93,7 @@ def _last_press(
     )
     overtaken = {promise_id for deed in pressed for promise_id in deed.dropped}
     owed = [each for deed in pressed for each in deed.owed if each not in overtaken]
-    if any(promise.state is not PromiseState.OPEN for promise in _all(session, owed)):
-        raise TooLateError(TooLateReason.TOLD)
-    rung = select(func.count()).select_from(ReturnTry).where(ReturnTry.promise_id.in_(owed))
-    if owed and session.scalar(rung):
+    if any(news.state is not PromiseState.OPEN or news.tries for news in _all(session, owed)):
         raise TooLateError(TooLateReason.TOLD)
     return pressed
 

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 from hotline.config import Settings
 from hotline.phone import mask
 from tickets import cells, sheets, volunteers
-from tickets.imports import Fate, RowFate, Told
+from tickets.imports import Fate, RowFate, Told, WrongCellError
 from tickets.ledger import Person
 from tickets.models import Role, Volunteer
-from tickets.sheets import Column, Row, WrongCellError
+from tickets.sheets import Column, Row
 from tickets.volunteers import ROLE_NAMES, NewVolunteer
 
 NAME, PHONE, ROLE = "姓名", "电话", "身份"

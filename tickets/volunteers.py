@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from tickets import ledger
@@ -76,6 +76,12 @@ def change(
     ]
     for name in changed:
         setattr(person, name, given[name])
+    if active is False:  # nobody is stood in for by somebody who has left
+        session.execute(
+            update(Shift)
+            .where(Shift.substitute_id == person.id, Shift.ends_at > now)
+            .values(substitute_id=None)
+        )
     if changed:
         _note(session, person, "change_person", by, now, fields=changed, role=person.role)
     return changed

@@ -8,14 +8,17 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from redis.exceptions import RedisError
-from rq import Worker
+from rq import SimpleWorker
 from rq.serializers import JSONSerializer
+from sqlalchemy.exc import SQLAlchemyError
 
-from asr.recognizer import ModelUnusable, Recognizer, load
-from hotline import logs
+from asr.recognizer import Recognizer
+from hotline import ear, logs
 from hotline.config import Settings
+from hotline.db import Database
 from hotline.runtime import build
-from worker import sweep
+from ivr.carrier import Carrier
+from worker import listening, sweep
 from worker.jobs import HANDS, Hands
 from worker.queue import NAME, connect
 
@@ -28,6 +31,7 @@ RESTART_SECONDS = 1.0
 def main(settings: Settings) -> None:
     """Keep promises until SIGTERM or SIGINT."""
     recognizer = open_ear(settings)
+    warm_up(settings)
     gc.collect()
     gc.freeze()  # what is loaded stays shared: the collector would touch, and so copy, its pages
     stop = threading.Event()
@@ -55,19 +59,25 @@ def main(settings: Settings) -> None:
 
 def open_ear(settings: Settings) -> Recognizer | None:
     """The recogniser, or None: then a person listens to every recording, and nothing is lost."""
-    if settings.model_path is None:
-        log.warning("no model: every recording is listened to by a person")
-        return None
+    heard = ear.listen(settings)
+    if heard.broken:
+        log.error("the model cannot be used", why=heard.sentence)
+    elif not heard.official:
+        log.warning("no official model", why=heard.sentence)
+    return heard.recognizer
+
+
+def warm_up(settings: Settings) -> None:
+    """Make the ear ready before the forks, which share it; without a database each does it itself."""
+    database = Database(settings.database, synchronous=settings.sqlite_synchronous)
     try:
-        recognizer = load(settings.model_path)
-    except ModelUnusable as error:
-        log.error(
-            "the model cannot be used; every recording is listened to by a person", why=str(error)
-        )
-        return None
-    if recognizer.demo:
-        log.warning("this is the demonstration model: it has heard one synthesiser and no person")
-    return recognizer
+        with database.reading() as session:
+            listening.warm_up(session)
+    except SQLAlchemyError:
+        log.warning("the database does not answer yet")
+    finally:
+        database.close()  # no connection may go through a fork
+    Carrier(settings).warm_up()
 
 
 def _room(name: str, settings: Settings, recognizer: Recognizer | None) -> None:
@@ -85,7 +95,9 @@ def _room(name: str, settings: Settings, recognizer: Recognizer | None) -> None:
         try:
             connection: Any = connect(settings.redis)
             connection.ping()
-            Worker([NAME], connection=connection, serializer=JSONSerializer).work(
+            # No fork a job: what may crash listens in a child of its own (asr.booth), and the rest
+            # is fenced by leases.
+            SimpleWorker([NAME], connection=connection, serializer=JSONSerializer).work(
                 logging_level="WARNING"
             )
             return

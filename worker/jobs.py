@@ -14,12 +14,12 @@ from hotline import logs
 from hotline.runtime import Runtime
 from ivr import settling
 from ivr.carrier import CarrierError, PerhapsPlacedError
+from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import Call, CallStatus
 from tickets import handover, promises, return_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording, ReturnTry
 from tickets.returns import Outcome
 from worker import listening, night
-from worker.fetching import NotYetError, RefusedError, fetch
 
 log = logs.logger(__name__)
 
@@ -116,7 +116,9 @@ class Hands:
             promises.settle(promise, PromiseState.KEPT, "录音已取回", now)
 
         if self._write(promise_id, token, arrived):
-            runtime.bell.ring(*owed)
+            transcription, deletion = owed
+            self.keep(transcription)  # at once, not by the bell: somebody may be on the line for it
+            runtime.bell.ring(deletion)
 
     def _not_yet(self, promise_id: int, token: str | None, made_at: datetime, why: str) -> None:
         def later(session: Session, promise: Promise, now: datetime) -> None:
@@ -133,11 +135,16 @@ class Hands:
         runtime = self.runtime
         with runtime.db.reading() as session:
             recording = _recording(session, promise_id)
-            key = recording.key
+            recording_id, key = recording.id, recording.key
+            known = listening.catalogue(session)
         heard = listening.listen(runtime.store, key, self.recognizer, runtime.settings)
+        suggestion = listening.understand(
+            heard, known, runtime.settings, recording_id, runtime.clock()
+        )
 
         def heard_it(session: Session, promise: Promise, now: datetime) -> None:
-            listening.write(session, session.get_one(Recording, promise.recording_id), heard, now)
+            recording = session.get_one(Recording, recording_id)
+            listening.write(session, recording, heard, suggestion, now)
             promises.settle(
                 promise, PromiseState.KEPT, "已听写" if heard.trusted else "请听原音", now
             )

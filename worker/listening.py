@@ -1,18 +1,23 @@
-"""What the ear made of a recording, written beside it; and a ring-back where nothing was said."""
+"""What the ear made of a recording, and what it seems to be about, written beside it; and a
+ring-back where nothing was said."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from asr import booth
+from asr import audio, booth, intent
 from asr.recognizer import Recognizer
 from asr.transcript import Outcome
 from asr.transcript import Transcript as Heard
 from hotline.config import Settings
+from hotline.phone import NotAPhoneError, Phone
 from hotline.store import Store
-from tickets import ledger
+from tickets import ledger, matters, understanding
 from tickets.lifecycle import OPEN
 from tickets.models import Kind, Recording, Source, Ticket, Transcript
+from tickets.suggestion import Suggestion
 
 
 def listen(
@@ -28,8 +33,69 @@ def listen(
         )
 
 
-def write(session: Session, recording: Recording, heard: Heard, now: datetime) -> None:
-    """Keep the text with its doubts. Heard twice, the first text stands."""
+def understand(
+    heard: Heard,
+    known: Sequence[intent.Matter],
+    settings: Settings,
+    recording_id: int,
+    now: datetime,
+) -> Suggestion:
+    """What the text is about, as far as can be told; never certain of what was not heard well."""
+    ranked = intent.suggest(heard.text, WORDS.of(known))
+    called = {matter.code: matter.name for matter in known}
+    return Suggestion(
+        recording_id=recording_id,
+        made_at=now,
+        ranked=[
+            {
+                "code": each.code, "name": called[each.code], "score": each.score,
+                "because": list(each.because), "urgent": each.urgent,
+            }
+            for each in ranked
+        ],
+        certain=heard.trusted and intent.sure(ranked) is not None,
+        place=str(intent.find_place(heard.text) or ""),
+        phone=_number(heard.text, settings),
+        times=list(intent.find_times(heard.text)),
+    )  # fmt: skip
+
+
+class Words:
+    """The catalogue's words as they were last spelt, and anew once they have changed.
+
+    Spelt before the forks they are shared.
+    """
+
+    def __init__(self) -> None:
+        self._mark = 0
+        self._spelt = intent.Vocabulary(())
+
+    def of(self, matters: Sequence[intent.Matter]) -> intent.Vocabulary:
+        if (mark := hash(tuple(matters))) != self._mark:
+            self._spelt, self._mark = intent.Vocabulary(matters), mark
+        return self._spelt
+
+
+WORDS = Words()
+
+
+def catalogue(session: Session) -> list[intent.Matter]:
+    """The matters as the ear takes them."""
+    return [
+        intent.Matter(m.code, m.name, tuple(m.words), m.urgent) for m in matters.active(session)
+    ]
+
+
+def warm_up(session: Session) -> None:
+    """Decode and understand once before the forks, so that what is made at first use is shared."""
+    audio.rehearse()
+    intent.suggest("您好，我要办一件事", WORDS.of(catalogue(session)))
+
+
+def write(
+    session: Session, recording: Recording, heard: Heard, suggestion: Suggestion, now: datetime
+) -> None:
+    """Keep the text with its doubts, and what it is about. Heard twice, the first text stands."""
     if recording.transcript is not None:
         return
     session.add(
@@ -56,8 +122,18 @@ def write(session: Session, recording: Recording, heard: Heard, now: datetime) -
     )  # fmt: skip
     session.flush()
     session.expire(recording, ["transcript"])
+    understanding.keep(session, suggestion, recording.ticket, now)
     if (ticket := recording.ticket) is not None and heard.outcome is Outcome.SILENT:
         _nothing_was_said(session, ticket, now)
+
+
+def _number(text: str, settings: Settings) -> str | None:
+    """The one number that was spoken; of two nobody can say which is meant."""
+    numbers = set()
+    for digits in intent.find_phones(text):
+        with suppress(NotAPhoneError):
+            numbers.add(Phone.parse(digits, country=settings.country, area=settings.area_code).e164)
+    return numbers.pop() if len(numbers) == 1 else None
 
 
 def _nothing_was_said(session: Session, ticket: Ticket, now: datetime) -> None:

@@ -38,17 +38,21 @@ def sweep(hands: Hands, queue: Queue | None) -> int:
 
 
 def look_at_the_roster(hands: Hands) -> None:
-    """Owe the hand-over of the shifts that have ended, and announce what is wrong with the next."""
+    """Owe the hand-over of the shifts that have ended, and announce what is wrong with the next.
+
+    Whatever goes wrong with a roster keeps no promise waiting.
+    """
     runtime, now = hands.runtime, hands.runtime.clock()
-    with runtime.db.reading() as session:
-        idle = not handover.ended(session, now) and not roster_watch.due(
-            session, runtime.settings, now
-        )
-    if idle:
-        return
-    with runtime.db.writing() as session:
-        handover.owe(session, now)
-        roster_watch.announce(session, runtime.settings, now)
+    try:
+        with runtime.db.reading() as session:
+            ended = handover.ended(session, now)
+            if not ended and not roster_watch.due(session, runtime.settings, now):
+                return
+        with runtime.db.writing() as session:
+            handover.owe(session, now)
+            roster_watch.announce(session, runtime.settings, now)
+    except Exception:
+        log.exception("the roster could not be looked at; the next look will")
 
 
 def remind(hands: Hands) -> list[int]:

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import click
+from sqlalchemy.orm import Session
 
-from tickets.imports import NotAllError, Told
-from tickets.sheets import UnreadableSheetError
+from hotline.commands.database import opened, ready_tables
+from hotline.config import Settings
+from tickets.imports import NotAllError, Told, UnreadableSheetError
 
-Done = TypeVar("Done")
 XLSX = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -32,14 +32,28 @@ def write(path: Path, content: bytes) -> None:
     click.echo(f"写好了：{path}")
 
 
-def try_reading(work: Callable[[], Done]) -> Done:
-    """The work, its refusals as plain sentences."""
-    try:
-        return work()
-    except UnreadableSheetError as error:
-        raise click.ClickException(error.sentence) from error
-    except NotAllError as error:
-        raise click.ClickException(f"有{error.refused}行不行，一行都没有改。改好再来。") from error
+def bring_in(
+    path: Path,
+    plan: Callable[[Session, Settings, bytes], Told],
+    apply: Callable[[Session, Settings, bytes], Told],
+    *,
+    really: bool,
+) -> None:
+    """Tell what becomes of each row of the file; if `really`, do it. Exit code 1 if a row is refused."""
+    settings, content = Settings.read(), read(path)
+    with opened(settings) as database:
+        ready_tables(database)
+        try:
+            with (database.writing if really else database.reading)() as session:
+                told = (apply if really else plan)(session, settings, content)
+        except UnreadableSheetError as error:
+            raise click.ClickException(error.sentence) from error
+        except NotAllError:
+            with database.reading() as session:
+                told = plan(session, settings, content)
+    tell(told, applied=really and not told.refused)
+    if told.refused:
+        raise SystemExit(1)
 
 
 def tell(told: Told, *, applied: bool) -> None:

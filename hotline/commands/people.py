@@ -4,12 +4,14 @@ from pathlib import Path
 
 import click
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from hotline import clock
 from hotline.commands import files
 from hotline.commands.database import opened, ready_tables
 from hotline.config import Settings
 from hotline.phone import NotAPhoneError, Phone
+from tickets.imports import Told
 
 
 @click.group()
@@ -117,25 +119,22 @@ def people_import(file: Path, really: bool) -> None:
     from hotline.web.auth import draw_pin, set_pin
     from tickets import ledger, volunteer_sheet
 
-    settings, content, pins = Settings.read(), files.read(file), dict[str, str]()
-    with opened(settings) as database:
-        ready_tables(database)
-        with database.reading() as session:
-            told = files.try_reading(lambda: volunteer_sheet.plan(session, settings, content)).told
-        if really and not told.refused:
-            with database.writing() as session:
-                told, new = files.try_reading(
-                    lambda: volunteer_sheet.apply(
-                        session, settings, content, ledger.SYSTEM, clock.now()
-                    )
-                )
-                for person in new:
-                    pins[person.name] = draw_pin()
-                    set_pin(person, pins[person.name])
-    files.tell(told, applied=really and not told.refused)
+    pins = dict[str, str]()
+
+    def apply(session: Session, settings: Settings, content: bytes) -> Told:
+        told, new = volunteer_sheet.apply(session, settings, content, ledger.SYSTEM, clock.now())
+        for person in new:
+            pins[person.name] = draw_pin()
+            set_pin(person, pins[person.name])
+        return told
+
+    files.bring_in(
+        file,
+        lambda session, settings, content: volunteer_sheet.plan(session, settings, content).told,
+        apply,
+        really=really,
+    )
     if pins:
         click.echo("新来的人的密码只在这里出现一次，请抄给本人：")
-        for name, pin in pins.items():
-            click.echo(f"{name}  {pin}")
-    if told.refused:
-        raise SystemExit(1)
+    for name, pin in pins.items():
+        click.echo(f"{name}  {pin}")

@@ -31,23 +31,16 @@ def residents_import(file: Path, really: bool) -> None:
     """Tell what becomes of each row; with --apply do it, all of it or nothing."""
     from tickets import ledger, resident_sheet
 
-    settings, content = Settings.read(), files.read(file)
-    with opened(settings) as database:
-        ready_tables(database)
-        with database.reading() as session:
-            told = files.try_reading(
-                lambda: resident_sheet.plan(session, settings, content, clock.now())
-            ).told
-        if really and not told.refused:
-            with database.writing() as session:
-                told = files.try_reading(
-                    lambda: resident_sheet.apply(
-                        session, settings, content, ledger.SYSTEM, clock.now()
-                    )
-                )
-    files.tell(told, applied=really and not told.refused)
-    if told.refused:
-        raise SystemExit(1)
+    files.bring_in(
+        file,
+        lambda session, settings, content: (
+            resident_sheet.plan(session, settings, content, clock.now()).told
+        ),
+        lambda session, settings, content: resident_sheet.apply(
+            session, settings, content, ledger.SYSTEM, clock.now()
+        ),
+        really=really,
+    )
 
 
 @residents.command("export")

@@ -152,23 +152,16 @@ def roster_import(file: Path, really: bool) -> None:
     """Tell what becomes of each row; with --apply do it, all of it or nothing."""
     from tickets import ledger, roster_sheet
 
-    settings, content = Settings.read(), files.read(file)
-    with opened(settings) as database:
-        ready_tables(database)
-        with database.reading() as session:
-            told = files.try_reading(
-                lambda: roster_sheet.plan(session, settings, content, clock.now())
-            ).told
-        if really and not told.refused:
-            with database.writing() as session:
-                told = files.try_reading(
-                    lambda: roster_sheet.apply(
-                        session, settings, content, ledger.SYSTEM, clock.now()
-                    )
-                )
-    files.tell(told, applied=really and not told.refused)
-    if told.refused:
-        raise SystemExit(1)
+    files.bring_in(
+        file,
+        lambda session, settings, content: (
+            roster_sheet.plan(session, settings, content, clock.now()).told
+        ),
+        lambda session, settings, content: roster_sheet.apply(
+            session, settings, content, ledger.SYSTEM, clock.now()
+        ),
+        really=really,
+    )
 
 
 @roster.command("gaps")

@@ -111,6 +111,8 @@ def _changing() -> Iterator[tuple[Session, datetime]]:
         except shifts.ClashError as error:
             other = error.other
             raise click.ClickException(f"{other.volunteer.name}在{spoken(other.starts_at, other.ends_at)}已经有一班。") from error  # fmt: skip
+        except shifts.GoneError as error:
+            raise click.ClickException("这个人已经不值班了。") from error
         except shifts.NotOnThisShiftError as error:
             raise click.ClickException("这一班不是他的，也不是他替补。") from error
         except swaps.NotTheirsError as error:

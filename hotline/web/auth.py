@@ -1,14 +1,12 @@
 """The door: one's own name and a PIN; five wrong ones close it for a while."""
 
 import hashlib
-import os
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -18,6 +16,7 @@ from flask_login import LoginManager, UserMixin
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hotline import secret
 from hotline.clock import Clock
 from hotline.config import Settings
 from hotline.db import Database
@@ -229,26 +228,7 @@ class HouseSessions(SecureCookieSessionInterface):
 
 def secret_key(settings: Settings) -> str:
     """The setting, or a key made once and kept in the data folder for all processes."""
-    if settings.secret_key:
-        return settings.secret_key
-    file = settings.data_folder / "secret.key"
-    if not file.exists():
-        settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mine = file.with_name(f"secret.key.{secrets.token_hex(8)}")
-        with os.fdopen(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            out.write(secrets.token_hex(32))
-        _first_wins(mine, file)
-    return file.read_text().strip()
-
-
-def _first_wins(mine: Path, file: Path) -> None:
-    """Give the finished file its name unless another process was first."""
-    try:
-        file.hardlink_to(mine)
-    except FileExistsError:
-        pass
-    finally:
-        mine.unlink()
+    return settings.secret_key or secret.kept(settings.data_folder, "secret.key")
 
 
 def is_secure(settings: Settings) -> bool:

@@ -14,6 +14,7 @@ from hotline.web import words
 from hotline.web.auth import Visitor
 from hotline.web.guard import may
 from hotline.web.words import BUTTONS, Button
+from tickets import understanding
 from tickets.lifecycle import OPEN, Act, State, possible
 from tickets.models import (
     Duty,
@@ -49,7 +50,7 @@ class Standing:
 
         A committee member reads; on duty they work like anybody else.
         """
-        mine = ticket.assignee_id == self.visitor.id
+        mine = self.visitor.id in (ticket.assignee_id, ticket.holder_id)
         return mine or self.is_on_duty or self.visitor.role is Role.LEAD
 
 
@@ -61,6 +62,7 @@ class Card:
     number: str
     title: str
     hint: str
+    about: str
     tags: tuple[str, ...]
     late: bool
     waited: str
@@ -85,7 +87,8 @@ def to_do(session: Session, settings: Settings, me: Standing, now: datetime) -> 
     tickets = session.scalars(
         _shown().where(waits, _theirs(me)).order_by(Ticket.opened_at).limit(MOST_SHOWN)
     ).all()
-    cards = [(ticket, card(ticket, settings, now)) for ticket in tickets]
+    called = understanding.names(session)
+    cards = [(ticket, card(ticket, settings, now, called)) for ticket in tickets]
     cards.sort(key=lambda pair: (not pair[0].urgent, not pair[1].late, pair[0].opened_at))
     return [shown for _, shown in cards]
 
@@ -98,7 +101,8 @@ def finished(session: Session, settings: Settings, me: Standing, now: datetime) 
         .order_by(Ticket.opened_at.desc())
         .limit(MOST_SHOWN)
     ).all()
-    return [card(ticket, settings, now) for ticket in tickets]
+    called = understanding.names(session)
+    return [card(ticket, settings, now, called) for ticket in tickets]
 
 
 def finished_count(session: Session, me: Standing, now: datetime) -> int:
@@ -122,10 +126,11 @@ def finished_by(session: Session, label: str, now: datetime) -> int:
 def everything(session: Session, settings: Settings, now: datetime) -> list[Card]:
     """The newest requests of all, for whoever audits."""
     tickets = session.scalars(_shown().order_by(Ticket.opened_at.desc()).limit(MOST_SHOWN)).all()
-    return [card(ticket, settings, now) for ticket in tickets]
+    called = understanding.names(session)
+    return [card(ticket, settings, now, called) for ticket in tickets]
 
 
-def card(ticket: Ticket, settings: Settings, now: datetime) -> Card:
+def card(ticket: Ticket, settings: Settings, now: datetime, called: Mapping[str, str]) -> Card:
     until = deadline(ticket, settings)
     late = until is not None and until < now
     tags = [words.STATES[ticket.state]]
@@ -140,6 +145,7 @@ def card(ticket: Ticket, settings: Settings, now: datetime) -> Card:
         number=ticket.number,
         title=title(ticket),
         hint=hint(ticket),
+        about=about(ticket, called),
         tags=tuple(tags),
         late=late,
         waited=words.waited(ticket.opened_at, now) if ticket.state in OPEN else "",
@@ -155,7 +161,7 @@ def deadline(ticket: Ticket, settings: Settings) -> datetime | None:
     if ticket.contacted_at is None:
         first = ticket.accept_by if ticket.state in {State.NEW, State.ASSIGNED} else None
         return min(filter(None, (first, ticket.contact_by)))
-    return ticket.opened_at + timedelta(hours=settings.done_within_hours)
+    return ticket.done_by or ticket.opened_at + timedelta(hours=settings.done_within_hours)
 
 
 def title(ticket: Ticket) -> str:
@@ -184,6 +190,14 @@ def hint(ticket: Ticket) -> str:
         if heard.trusted and heard.text:
             return words.clean(heard.text)
     return ticket.note or "请听原音"
+
+
+def about(ticket: Ticket, called: Mapping[str, str]) -> str:
+    """What a person said it is; else what the machine takes it to be, as the guess it is."""
+    if ticket.matter:
+        return called.get(ticket.matter, "")
+    suggestion = understanding.of(ticket)
+    return words.guess(suggestion.ranked[0]) if suggestion and suggestion.ranked else ""
 
 
 def owes_visit(ticket: Ticket) -> bool:
@@ -251,6 +265,7 @@ def _shown() -> Select[Ticket]:
         selectinload(Ticket.resident),
         selectinload(Ticket.assignee),
         selectinload(Ticket.recordings).selectinload(Recording.transcript),
+        selectinload(Ticket.recordings).selectinload(Recording.suggestion),
         selectinload(Ticket.promises),
     )
 
@@ -258,5 +273,5 @@ def _shown() -> Select[Ticket]:
 def _theirs(me: Standing) -> ColumnElement[bool]:
     if me.sees_all:
         return Ticket.id.is_not(None)
-    mine: ColumnElement[bool] = Ticket.assignee_id == me.visitor.id
+    mine = (Ticket.assignee_id == me.visitor.id) | (Ticket.holder_id == me.visitor.id)
     return or_(mine, Ticket.assignee_id.is_(None)) if me.is_on_duty else mine

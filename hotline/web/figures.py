@@ -13,7 +13,7 @@ from hotline.runtime import Runtime
 from hotline.web import board, sheet
 from hotline.web.guard import needs
 from ivr.models import Call
-from tickets import counting
+from tickets import counting, understanding
 from tickets.counting import Period, Value
 from tickets.figures import BY_KEY, behind
 from tickets.models import Role, Ticket
@@ -74,7 +74,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             if figure.cohort.calls:
                 calls = in_order(session, Call, shown)
             else:
-                cards = [board.card(ticket, runtime.settings, now) for ticket in in_order(session, Ticket, shown)]  # fmt: skip
+                cards = [board.card(ticket, runtime.settings, now, understanding.names(session)) for ticket in in_order(session, Ticket, shown)]  # fmt: skip
             value = next(
                 v for v in counting.report(session, month, now).values if v.figure.key == key
             )

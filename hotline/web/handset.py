@@ -4,6 +4,7 @@ The page plays TwiML as a carrier would; what it sends passes here, because a br
 the secret that signs. Only our own webhooks can be reached.
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def make_blueprint(runtime: Runtime, app: Flask, exchange: Exchange) -> Blueprin
             ).all()
         page = render_template(
             "handset.html", residents=rows, mask=mask, stranger=STRANGER, withheld=WITHHELD,
-            samples=sorted(file.name for file in SAMPLES.glob("*.wav")), public_url=settings.public_url,
+            samples=_samples(), public_url=settings.public_url,
         )  # fmt: skip
         return Response(page, headers={"Permissions-Policy": "camera=(), geolocation=(), microphone=(self)"})  # fmt: skip
 
@@ -160,6 +161,14 @@ def make_blueprint(runtime: Runtime, app: Flask, exchange: Exchange) -> Blueprin
         return Response(file.read_bytes(), content_type="audio/wav")
 
     return phone
+
+
+def _samples() -> list[tuple[str, str]]:
+    """The recordings there are, and what is said in each."""
+    told = SAMPLES / "samples.json"
+    if not told.is_file():
+        return []
+    return [(each["file"], each["words"].replace(" ", "")) for each in json.loads(told.read_text())]
 
 
 def _asked() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hotline.runtime import Runtime
 from hotline.web import board, sheet, words
 from hotline.web.guard import needs
 from hotline.web.sheet import Refused
-from tickets import checklist, footwork, matters, service
+from tickets import checklist, footwork
 from tickets.footwork import OutingChangedError
 from tickets.lifecycle import IncompleteError, TooLateError
 from tickets.models import Role, Ticket
@@ -31,25 +31,6 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     def back(ticket_id: int, said: str, anchor: str) -> Any:
         flash(said)
         return redirect(url_for("desk.one", ticket_id=ticket_id, _anchor=anchor))
-
-    @outings.post("/matter")
-    @needs(Role.VOLUNTEER)
-    def matter(ticket_id: int) -> Any:
-        """What it is about, chosen from the catalogue."""
-        now, code = runtime.clock(), request.form.get("matter", "")
-        try:
-            with db.writing() as session:
-                ticket = theirs(session, ticket_id)
-                chosen = matters.named(session, code)
-                if chosen is None or not chosen.active:
-                    raise Refused("no_matter")
-                service.describe(
-                    session, runtime.settings, ticket, current_user.person, now, matter=code
-                )
-                name = chosen.name
-        except Refused as refused:
-            return sheet.show(runtime, ticket_id, refused, 409)
-        return back(ticket_id, f"记下来了：这是{name}。", "ready")
 
     @outings.post("/list")
     @needs(Role.VOLUNTEER)

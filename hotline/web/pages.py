@@ -13,6 +13,7 @@ from hotline import logs
 from hotline.phone import Phone
 from hotline.runtime import Runtime
 from hotline.web import (
+    about,
     audit,
     auth,
     calling,
@@ -61,6 +62,7 @@ def install(app: Flask, runtime: Runtime) -> None:
     for room in (
         desk,
         calling,
+        about,
         outings,
         sounds,
         papers,

@@ -9,7 +9,7 @@ from hotline.phone import Phone
 from hotline.runtime import Runtime
 from hotline.web import board, sheet, words
 from hotline.web.guard import needs
-from tickets import checklist
+from tickets import checklist, understanding
 from tickets.models import Role, Ticket
 
 
@@ -37,7 +37,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             ticket = session.get(Ticket, ticket_id) or abort(404)
             sheet.note_look(session, "print", "ticket", ticket_id, now)
             card, things = (
-                board.card(ticket, settings, now),
+                board.card(ticket, settings, now, understanding.names(session)),
                 [item.what for item in checklist.items(session, ticket)],
             )
         address = f"{settings.public_url}{url_for('desk.one', ticket_id=ticket_id)}"

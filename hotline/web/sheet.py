@@ -13,7 +13,7 @@ from hotline.phone import mask
 from hotline.runtime import Runtime
 from hotline.web import board, words
 from hotline.web.board import Standing
-from tickets import checklist, footwork, ledger, matters, merging, undo
+from tickets import checklist, footwork, ledger, matters, merging, understanding, undo
 from tickets.lifecycle import OPEN, Act, possible
 from tickets.models import LedgerLine, Role, Ticket
 
@@ -40,17 +40,18 @@ def show(
     with runtime.db.reading() as session:
         ticket = session.get(Ticket, ticket_id) or abort(404)
         who = me(session, now)
-        names = board.names(session)
+        names, called = board.names(session), understanding.names(session)
         pressed = undo.undoable(session, runtime.settings, ticket, current_user.person, now)
         journeys, listed = footwork.outings(session, ticket), checklist.items(session, ticket)
         page = render_template(
-            "request.html", ticket=ticket, card=board.card(ticket, runtime.settings, now), me=who,
+            "request.html", ticket=ticket, card=board.card(ticket, runtime.settings, now, called), me=who,
+            called=called, choices=matters.active(session), guess=understanding.of(ticket), mask=mask,
             buttons=board.buttons(ticket, who), people=board.others(session, who, ticket),
             life=board.life(session, ticket, names), told=board.return_calls(ticket), names=names,
             recordings=merging.recordings(session, ticket), talked=words.TALKED,
             masked=mask(ticket.phone) if ticket.phone else "", now=now, refused=refused,
             typed=request.form, is_open=ticket.state in OPEN, pressed=pressed,
-            matter=matters.named(session, ticket.matter), catalogue=matters.active(session), listed=listed,
+            matter=matters.named(session, ticket.matter), listed=listed,
             ready=checklist.is_ready(listed), journeys=journeys, carried=footwork.carried_open(session, ticket),
             fresh={
                 journey.id for journey in journeys

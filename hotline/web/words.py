@@ -120,6 +120,9 @@ DID: Mapping[str, str] = {
     "give_back": "{who}说东西还了",
     "confirm_back": "他本人说东西收到了",
     "describe": "{who}记下是什么事",
+    "play_back": "{who}听了一遍自己的话",
+    "choose_matter": "{who}看是{why}",
+    "take_number": "{who}记下了他说的号码",
 }
 SATISFIED = {1: "好", 2: "一般", 3: "不好"}
 PEOPLE = {"caller": "他本人", "system": "电脑"}
@@ -197,6 +200,20 @@ def grouped(dialled: str) -> str:
         return f"{dialled[:3]} {dialled[3:7]} {dialled[7:]}"
     tail = [dialled[-8:-4], dialled[-4:]]
     return " ".join(part for part in (dialled[:-8], *tail) if part)
+
+
+MOST_REASONS = 3  # words that spoke for a guess; more are not read
+
+
+def guess(suggested: Mapping[str, Any]) -> str:
+    """可能是：医保报销（听到：看病的钱、报销）"""
+    reasons = "、".join(suggested["because"][:MOST_REASONS]).replace("…", "……")
+    return f"可能是：{suggested['name']}（听到：{reasons}）"
+
+
+def door(place: str) -> str:
+    """27-2-302 as 27幢2单元302"""
+    return "".join(f"{part}{name}" for part, name in zip(place.split("-"), ("幢", "单元", ""), strict=False))  # fmt: skip
 
 
 def clean(text: str) -> str:

@@ -231,6 +231,13 @@ class AsteriskEngine:
     def live(self) -> int:
         return len(self._legs)
 
+    @property
+    def well(self) -> bool:
+        return self.ari.connected.is_set()
+
+    def reaches(self, number: str) -> bool:
+        return True  # Asterisk's own trunk decides
+
     async def publish(self, sound: Sound) -> Path:
         """A file that Asterisk can play; its path without the ending."""
         name = hashlib.sha256(sound.alaw).hexdigest()[:32]

@@ -1,6 +1,7 @@
 """A call that is going on: its row, its leg, and how the application is told of it."""
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Coroutine
 from datetime import datetime
@@ -11,9 +12,12 @@ from typing import Any
 from hotline.clock import Clock, utc
 from ivr.exchange.leg import Leg
 from ivr.exchange.reports import Reports
-from ivr.exchange.store import FINAL, CallRow, CallStatus, Direction, Store, stamp
+from ivr.exchange.store import FINAL, CallRow, CallStatus, Direction, NotKeptError, Store, stamp
+
+log = logging.getLogger(__name__)
 
 API_VERSION = "2010-04-01"
+FULL_DISK_SECONDS = 5.0
 EVENTS = {  # the carrier's names for what may be told
     CallStatus.INITIATED: "initiated",
     CallStatus.RINGING: "ringing",
@@ -54,7 +58,12 @@ class Call:
         """Do it beside the call, which is not kept waiting for the disk."""
         task = asyncio.get_running_loop().create_task(work)
         self._side_tasks.add(task)
-        task.add_done_callback(self._side_tasks.discard)
+        task.add_done_callback(self._beside_done)
+
+    def _beside_done(self, task: asyncio.Task[None]) -> None:
+        self._side_tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s: %s", self.sid, error)
 
     async def settled(self) -> None:
         """Return when everything begun by `soon` is done."""
@@ -92,9 +101,19 @@ class Call:
             self.row.sip_code = sip_code
         event = "completed" if status in FINAL else EVENTS[status]
         report = self._report(status) if event in self.row.status_events else None
-        await self._store.save(self.row)
-        if report is not None:
-            await self._reports.owe(self.row.status_callback, self.row.status_method, report)
+        while not await self._keep(report) and self.is_over:
+            await asyncio.sleep(FULL_DISK_SECONDS)  # how a call ended must be told, however late
+
+    async def _keep(self, report: dict[str, str] | None) -> bool:
+        """Whether it is written down. If it cannot be, the call matters more than the books."""
+        try:
+            await self._store.save(self.row)
+            if report is not None:
+                await self._reports.owe(self.row.status_callback, self.row.status_method, report)
+        except NotKeptError as error:
+            log.error("%s is %s, which could not be kept: %s", self.sid, self.row.status, error)
+            return False
+        return True
 
     def _report(self, status: CallStatus) -> dict[str, str]:
         report = status_report(self.form(CallStatus=status.value), self.row, self._clock())

@@ -7,6 +7,7 @@ too the caller hears an apology.
 """
 
 import asyncio
+import contextlib
 import logging
 import shutil
 from collections.abc import Awaitable, Callable
@@ -22,7 +23,7 @@ from ivr.exchange.leg import EndedBy, Leg, LegGoneError, Refusal, Take, TakeLimi
 from ivr.exchange.reports import Reports
 from ivr.exchange.settings import ExchangeSettings
 from ivr.exchange.sounds import BEEP, Sounds
-from ivr.exchange.store import CallStatus, RecordingRow, Store, stamp
+from ivr.exchange.store import CallStatus, NotKeptError, RecordingRow, Store, stamp
 from ivr.exchange.webhook import WebApp, WebhookError, absolute
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,9 @@ class Interpreter:
 
     async def _document(self, go: Go) -> Go | End:
         """Fetch one and carry it out; what follows it."""
-        body = await self._house.web.ask(go.url, go.method, self._call.form(**dict(go.form)))
+        patient = go.url != self._fallback_url  # which is asked when waiting was of no use
+        form = self._call.form(**dict(go.form))
+        body = await self._house.web.ask(go.url, go.method, form, patient=patient)
         self._url = go.url
         for verb in twiml.read(body):
             if self._leg.gone.is_set():
@@ -229,8 +232,9 @@ class Interpreter:
             take = await leg.record(house.store.wav(row.sid), limits)
         except BaseException:
             row.status = "absent"
-            await asyncio.shield(saved)
-            await house.store.save(row)
+            with contextlib.suppress(NotKeptError):  # why it failed is more to the point
+                await asyncio.shield(saved)
+                await house.store.save(row)
             raise
         await saved
         if not take.heard:

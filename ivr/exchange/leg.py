@@ -122,6 +122,13 @@ class Engine(Protocol):
     def live(self) -> int:
         """How many calls there are now."""
 
+    @property
+    def well(self) -> bool:
+        """Whether calls can come and go: Asterisk answers, the trunk knows us."""
+
+    def reaches(self, number: str) -> bool:
+        """Whether there is a way to a number, as this line dials it."""
+
     async def dial(
         self, number: str, caller_id: str, ring_seconds: float, on_ringing: Callable[[], None]
     ) -> Leg:

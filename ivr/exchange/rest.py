@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ivr.exchange.call import API_VERSION, rfc2822
 from ivr.exchange.interpreter import recording_url
+from ivr.exchange.leg import Engine
 from ivr.exchange.safety import NotAllowedError, same_secret
 from ivr.exchange.settings import ExchangeSettings
 from ivr.exchange.store import (
@@ -40,8 +41,10 @@ class _RestError(Exception):
 class Rest:
     """Calls.json and Recordings, on loopback, by account and token."""
 
-    def __init__(self, settings: ExchangeSettings, board: Switchboard, store: Store) -> None:
-        self._settings, self._board, self._store = settings, board, store
+    def __init__(
+        self, settings: ExchangeSettings, board: Switchboard, store: Store, engine: Engine
+    ) -> None:
+        self._settings, self._board, self._store, self._engine = settings, board, store, engine
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -98,7 +101,8 @@ class Rest:
         return same_secret(token, self._settings.auth_token) and right
 
     async def _health(self, _: web.Request) -> web.Response:
-        return web.json_response({"calls": len(self._board.calls)})
+        well = {"engine": self._settings.engine.value, "well": self._engine.well}
+        return web.json_response({"calls": len(self._board.calls), **well})
 
     # Calls
 

@@ -28,11 +28,8 @@ class NotAllowedError(Exception):
 class Gate:
     """Counts and refuses. `live` is how many calls there are now, whoever began them."""
 
-    def __init__(
-        self, settings: ExchangeSettings, is_known: Callable[[str], bool] | None = None
-    ) -> None:
+    def __init__(self, settings: ExchangeSettings) -> None:
         self._settings = settings
-        self._is_known = is_known
         self._patterns = [re.compile(pattern) for pattern in settings.allowed_numbers]
         self.live: Callable[[], int] = lambda: 0
         self._credit = settings.max_new_calls_a_second * BURST_SECONDS
@@ -51,10 +48,10 @@ class Gate:
             return "all lines busy"
         return None
 
-    def check_outgoing(self, number: str, today: int, today_to_one: int, rang_us: bool) -> None:
+    def check_outgoing(self, number: str, today: int, today_to_one: int, known: bool) -> None:
         """Raise NotAllowedError unless `number` (E.164) may be rung now.
 
-        It must have an allowed form, and be somebody's: a person of the house's lists or one
+        It must have an allowed form, and be known: a person's of the house's lists, or of one
         who rang this line.
         """
         settings = self._settings
@@ -62,7 +59,7 @@ class Gate:
             raise NotAllowedError(21211, "not an E.164 number")
         if not any(pattern.fullmatch(number) for pattern in self._patterns):
             raise NotAllowedError(21215, "numbers of this form are not rung from this line")
-        if self._is_known is not None and not rang_us and not self._is_known(number):
+        if not known:
             raise NotAllowedError(21215, "nobody known has this number")
         if today >= settings.max_outgoing_a_day:
             raise NotAllowedError(20429, "the day's calls are used up")

@@ -43,7 +43,7 @@ class Exchange:
         self.store = Store(settings.data_folder)
         self.web = WebApp(settings)
         self.reports = Reports(self.store, self.web, clock, settings.keep_days)
-        self.gate = Gate(settings, is_known)
+        self.gate = Gate(settings)
         self.engine: Engine = (
             AsteriskEngine(settings, self.gate)
             if settings.engine is EngineKind.ASTERISK
@@ -65,9 +65,10 @@ class Exchange:
             self.sounds,
             self.reports,
             clock,
+            is_known,
         )
-        self.rest = Rest(settings, self.board, self.store)
-        self.gate.live = lambda: max(self.engine.live, len(self.board.calls))
+        self.rest = Rest(settings, self.board, self.store, self.engine)
+        self.gate.live = lambda: max(self.engine.live, self.board.live)
 
     async def start(self) -> None:
         """Open every door; when one does not open, the others are shut again."""

@@ -9,7 +9,11 @@ from urllib.parse import urlsplit
 
 
 class WrongExchangeSettingsError(ValueError):
-    """One or more settings are missing or wrong; the text names every one of them."""
+    """One or more settings are missing or wrong: `faults` holds each one's name and what is wrong."""
+
+    def __init__(self, faults: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{name}: {what}" for name, what in faults))
+        self.faults = faults
 
 
 class EngineKind(StrEnum):
@@ -73,6 +77,7 @@ class ExchangeSettings:
     outside_prefix: str = ""  # such as 9 behind an office PBX
 
     # Safety: toll fraud is the usual end of an open SIP port.
+    nameless_caller: str = ""  # whom a caller without a number is taken for; a demonstration only
     allowed_numbers: tuple[str, ...] = (r"\+861[3-9]\d{9}", r"\+86579[2-9]\d{7}")  # no 96xxx, 00…
     max_calls: int = 30  # at once, both directions
     max_outgoing_a_day: int = 300
@@ -92,48 +97,41 @@ class ExchangeSettings:
     keep_days: int = 30  # finished calls and undelivered reports; recordings: until deleted
 
     def __post_init__(self) -> None:
-        faults = [text for wrong, text in self._faults() if wrong]
+        faults = [(name, what) for wrong, name, what in self._faults() if wrong]
         if faults:
-            raise WrongExchangeSettingsError("; ".join(faults))
+            raise WrongExchangeSettingsError(faults)
 
-    def _faults(self) -> list[tuple[bool, str]]:
-        asterisk = self.engine is EngineKind.ASTERISK
+    def _faults(self) -> list[tuple[bool, str, str]]:
+        """Whether it is wrong, its name, what it must be."""
+        asterisk, trunk = self.engine is EngineKind.ASTERISK, self.trunk
         low, high = self.rtp_ports
+        far = [*self.peers, *((trunk.host,) if trunk else ())]
+        # fmt: off
         return [
-            (not re.fullmatch(r"AC[0-9a-f]{32}", self.account_sid), "account_sid: AC + 32 hex"),
-            (len(self.auth_token) < 16, "auth_token: at least 16 characters"),
-            (not re.fullmatch(r"\+[1-9]\d{6,14}", self.our_number), "our_number: E.164"),
-            (not _is_http(self.voice_url), "voice_url: an http(s) address"),
-            (bool(self.status_url) and not _is_http(self.status_url), "status_url: an address"),
-            (bool(self.fallback_url) and not _is_http(self.fallback_url), "fallback_url: address"),
-            (bool(self.public_base) != bool(self.internal_base), "public and internal base: both"),
-            (not is_loopback(self.rest_host), "rest_host: loopback only"),
-            (not _is_address(self.sip_host) or _is_any(self.sip_host), "sip_host: one address"),
-            (high - low < 2 * self.max_calls, "rtp_ports: two for each of max_calls"),
-            (any(not _is_network(peer) for peer in self.peers), "peers: addresses or networks"),
-            (any(_is_everybody(peer) for peer in self.peers), "peers: not the whole world"),
-            (
-                self.trunk is not None and not _is_address(self.trunk.host),
-                "trunk.host: an address",
-            ),
-            (
-                self.trunk is not None
-                and self.trunk.register
-                and not (self.trunk.username and self.trunk.password),
-                "trunk: registering needs username and password",
-            ),
-            (
-                not self.peers and self.trunk is None and not asterisk,
-                "peers or trunk: one at least",
-            ),
-            (asterisk and len(self.asterisk.password) < 16, "asterisk.password: 16 characters"),
-            (
-                asterisk and not is_loopback(urlsplit(self.asterisk.url).hostname or ""),
-                "asterisk.url: loopback only",
-            ),
-            (any(not _compiles(p) for p in self.allowed_numbers), "allowed_numbers: patterns"),
-            (self.max_calls < 1 or self.max_call_seconds < 1, "max_calls, max_call_seconds: ≥ 1"),
+            (not re.fullmatch(r"AC[0-9a-f]{32}", self.account_sid), "account_sid", "must be AC and 32 hexadecimal digits"),
+            (len(self.auth_token) < 16, "auth_token", "must have at least 16 characters"),
+            (not re.fullmatch(r"\+[1-9]\d{6,14}", self.our_number), "our_number", "must be a number in E.164"),
+            (not _is_http(self.voice_url), "voice_url", "must be an http(s) address"),
+            (bool(self.status_url) and not _is_http(self.status_url), "status_url", "must be an http(s) address"),
+            (bool(self.fallback_url) and not _is_http(self.fallback_url), "fallback_url", "must be an http(s) address"),
+            (bool(self.public_base) != bool(self.internal_base), "public_base", "needs internal_base, and the other way round"),
+            (not is_loopback(self.rest_host), "rest_host", "must be an address of this machine alone, such as 127.0.0.1"),
+            (not _is_address(self.sip_host) or _is_any(self.sip_host), "sip_host", "must be one address of this machine, neither a name nor 0.0.0.0"),
+            (is_loopback(self.sip_host) and any(map(_is_elsewhere, far)), "sip_host", "the box cannot reach 127.0.0.1: name this machine's address on its side"),
+            (high - low < 2 * self.max_calls, "rtp_ports", "must be two ports for each call at once"),
+            (low < 1024 or high > 65535, "rtp_ports", "must lie between 1024 and 65535"),
+            (any(not _is_network(peer) for peer in self.peers), "peers", "must be addresses or networks"),
+            (any(_is_everybody(peer) for peer in self.peers), "peers", "must not be the whole world"),
+            (trunk is not None and (not _is_address(trunk.host) or _is_any(trunk.host)), "trunk", "must be an address, not a name"),
+            (trunk is not None and trunk.register and not (trunk.username and trunk.password), "trunk.password", "missing: registering needs name and password"),
+            (not far and not asterisk, "trunk", "missing: nobody could ring"),
+            (asterisk and len(self.asterisk.password) < 16, "asterisk.password", "must have at least 16 characters"),
+            (asterisk and not is_loopback(urlsplit(self.asterisk.url).hostname or ""), "asterisk.url", "must be an address of this machine alone, such as http://127.0.0.1:8088"),
+            (asterisk and "{number}" not in self.asterisk.endpoint, "asterisk.endpoint", "must hold {number}"),
+            (any(not _compiles(p) for p in self.allowed_numbers), "allowed_numbers", "must be regular expressions"),
+            (self.max_calls < 1 or self.max_call_seconds < 1, "max_calls", "must be 1 or more"),
         ]
+        # fmt: on
 
     @property
     def rest_base(self) -> str:
@@ -167,6 +165,10 @@ def _is_network(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_elsewhere(peer: str) -> bool:
+    return _is_network(peer) and not ip_network(peer, strict=False).is_loopback
 
 
 def _is_everybody(text: str) -> bool:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiortp.clock import MediaClock
 from aiosipua.auth import SipDigestAuth
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 USER_AGENT = "hotline-exchange"
 EVENT_TYPE = 101  # our own offer; an answer takes the number that was offered
+MOST_REMEMBERED = 1000  # callers of a line without a trunk
 FAREWELL_SECONDS = 1.5  # so long the last BYEs may wait for their answers
 
 REFUSALS = {
@@ -51,6 +52,14 @@ OUTCOMES = {  # what Twilio calls them; any other code is "failed"
 }
 
 
+class Target(NamedTuple):
+    """Where a telephone, or the box in front of it, is rung."""
+
+    user: str
+    host: str
+    port: int
+
+
 class SipEngine:
     """Takes calls from the peers and places them through the trunk."""
 
@@ -63,6 +72,7 @@ class SipEngine:
         )
         self.on_ring: Callable[[Leg], None] = lambda leg: None
         self._legs: dict[str, SipLeg] = {}  # by Call-ID
+        self._came_from: dict[str, Target] = {}  # by the number that was shown
         self._tasks: set[asyncio.Task[None]] = set()
         self._registration: Registration | None = None
 
@@ -136,6 +146,10 @@ class SipEngine:
         )
 
     @property
+    def well(self) -> bool:
+        return self.registered is not False
+
+    @property
     def no_media_seconds(self) -> float:
         return self._settings.no_media_seconds
 
@@ -182,7 +196,7 @@ class SipEngine:
             log.warning("INVITE from %s: %s", call.source_addr[0], error)
             self._turn_away(call, 488)
             return
-        leg = SipLeg(self, call.call_id, _caller(call.invite), law)
+        leg = SipLeg(self, call.call_id, self._remember(call), law)
         leg.incoming = call
         self._legs[call.call_id] = leg
         self._spawn(self._ring(leg, call, remote, event_type))
@@ -234,12 +248,39 @@ class SipEngine:
 
     # We ring
 
+    def _remember(self, call: IncomingCall) -> str:
+        """Who rings; without a trunk a caller is rung back where the call came from."""
+        user = shown = _caller(call.invite)
+        if self._settings.nameless_caller and re.fullmatch(r"(?!anonymous$).*[a-zA-Z].*", user):
+            shown = self._settings.nameless_caller
+        if self._settings.trunk is None:
+            self._came_from.pop(shown, None)  # the newest last
+            self._came_from[shown] = Target(user, *call.source_addr[:2])
+            if len(self._came_from) > MOST_REMEMBERED:
+                del self._came_from[next(iter(self._came_from))]
+        return shown
+
+    def _way_to(self, number: str) -> "Target | None":
+        trunk = self._settings.trunk
+        if trunk is not None:
+            return Target(number, trunk.host, trunk.port)
+        ways = [
+            target
+            for shown, target in self._came_from.items()
+            if shown.lstrip("+0").endswith(number.lstrip("0"))  # however its trunk wrote it
+        ]
+        return ways[-1] if ways else None
+
+    def reaches(self, number: str) -> bool:
+        return self._way_to(number) is not None
+
     async def dial(
         self, number: str, caller_id: str, ring_seconds: float, on_ringing: Callable[[], None]
     ) -> SipLeg:
-        trunk = self._settings.trunk
-        if trunk is None or not re.fullmatch(r"[0-9*#+]{1,32}", number):
+        target = self._way_to(number)
+        if target is None or not re.fullmatch(r"[0-9*#+]{1,32}", number):
             raise NotAnsweredError(Outcome.FAILED)
+        trunk = self._settings.trunk or Trunk(target.host, target.port)
         leg = SipLeg(self, "", number, g711.PCMA)
         try:
             leg.media = await open_media(
@@ -255,7 +296,7 @@ class SipEngine:
             raise NotAnsweredError(Outcome.FAILED, 503) from error
         call = self._uac.send_invite(
             f"sip:{caller_id or trunk.username or 'hotline'}@{self._settings.sip_host}",
-            f"sip:{number}@{trunk.host}:{trunk.port}",
+            f"sip:{target.user}@{trunk.host}:{trunk.port}",
             (trunk.host, trunk.port),
             _offer(self._settings.sip_host, leg.media.port),
             user_agent=USER_AGENT,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import JSON, Index, create_engine, delete, event, func, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -21,6 +22,10 @@ from sqlalchemy.orm import (
 from hotline.clock import utc
 
 T = TypeVar("T")
+
+
+class NotKeptError(OSError):
+    """The disk is full or broken: what was to be written is not."""
 
 
 class CallStatus(StrEnum):
@@ -137,8 +142,11 @@ class Store:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self.do_now, work)
 
     def do_now(self, work: Callable[[Session], T]) -> T:
-        with self._session.begin() as session:
-            return work(session)
+        try:
+            with self._session.begin() as session:
+                return work(session)
+        except OperationalError as error:
+            raise NotKeptError(str(error.orig)) from error
 
     async def save(self, row: Base) -> None:
         """Insert or update a copy: the row itself stays with the caller."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -15,13 +16,14 @@ from ivr.exchange.dialling import ring_out
 from ivr.exchange.interpreter import House, Interpreter
 from ivr.exchange.leg import Engine, Leg, NotAnsweredError
 from ivr.exchange.reports import Reports
-from ivr.exchange.safety import Gate, dialled
+from ivr.exchange.safety import Gate, NotAllowedError, dialled
 from ivr.exchange.settings import ExchangeSettings
 from ivr.exchange.sounds import Sounds
 from ivr.exchange.store import (
     CallRow,
     CallStatus,
     Direction,
+    NotKeptError,
     Store,
     placed_since,
     rang_us,
@@ -64,13 +66,20 @@ class Switchboard:
         sounds: Sounds,
         reports: Reports,
         clock: Clock,
+        is_known: Callable[[str], bool] | None = None,
     ) -> None:
         self._settings, self._engine, self._gate = settings, engine, gate
         self._store, self._reports, self._clock = store, reports, clock
+        self._is_known = is_known
         self.house = House(settings, web, sounds, store, reports, clock, self._dial)
         self.calls: dict[str, Call] = {}
         self._closing = False
         engine.on_ring = self._rings
+
+    @property
+    def live(self) -> int:
+        """Calls that hold a line, or are about to; one that is only being written down does not."""
+        return sum(call.leg is None or not call.leg.gone.is_set() for call in self.calls.values())
 
     # Coming in
 
@@ -113,7 +122,7 @@ class Switchboard:
                 status_events=order.status_events if order.status_callback else [],
             )
         )
-        await self._store.save(call.row)
+        await self._write_down(call)
         log.info("%s is to ring %s", call.sid, mask(order.to))
         call.task = asyncio.create_task(self._outgoing(call, order))
         return call.row
@@ -131,7 +140,12 @@ class Switchboard:
                 rang_us(session, forms, since),
             )
 
-        self._gate.check_outgoing(number, *await self._store.do(look))
+        today, today_to_one, known = await self._store.do(look)
+        if not known and self._is_known is not None:  # the house's lists lie in a database
+            known = await asyncio.to_thread(self._is_known, number)
+        self._gate.check_outgoing(number, today, today_to_one, known or self._is_known is None)
+        if not self._engine.reaches(dialled(number, self._settings)):
+            raise NotAllowedError(21214, "there is no way from here to that number")
 
     async def _outgoing(self, call: Call, order: Order) -> None:
         try:
@@ -183,8 +197,16 @@ class Switchboard:
                 parent_sid=parent.sid,
             )
         )
-        await self._store.save(call.row)
+        await self._write_down(call)
         return call
+
+    async def _write_down(self, call: Call) -> None:
+        """A call that cannot be kept is not placed: nobody could say later that it was."""
+        try:
+            await self._store.save(call.row)
+        except NotKeptError:
+            del self.calls[call.sid]
+            raise
 
     # Each call
 

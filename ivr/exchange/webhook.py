@@ -1,8 +1,11 @@
 """The application as the carrier sees it: asked and told by signed requests."""
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
@@ -13,9 +16,13 @@ from ivr.exchange.settings import ExchangeSettings
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 LARGEST_DOCUMENT = 256_000  # bytes read of an answer; TwiML itself may have 64,000 characters
 LARGEST_SOUND = 10_000_000
 CONNECT_SECONDS = 5.0
+# A web server that died is started anew within seconds: so long a caller waits before the fallback.
+PATIENCE_SECONDS, LOOK_SECONDS = 8.0, 0.2
 
 Form = Mapping[str, str]
 
@@ -27,6 +34,10 @@ class WebhookError(Exception):
         super().__init__(f"{reason} ({urlsplit(url).path})")
         self.code = code
         self.url = url
+
+
+class NotThereError(WebhookError):
+    """Nobody listens there, or whoever did is gone: perhaps for a moment only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +75,14 @@ class WebApp:
         if self._session is not None:
             await self._session.close()
 
-    async def ask(self, url: str, method: str, form: Form) -> str:
-        """The document that answers; raises WebhookError."""
-        status, body, kind = await self._send(url, method, form)
+    async def ask(self, url: str, method: str, form: Form, *, patient: bool = True) -> str:
+        """The document that answers; raises WebhookError.
+
+        An application that is not there may be starting anew: it is asked again for a while. What
+        it heard it may hear twice; every webhook may.
+        """
+        sending = partial(self._send, url, method, form)
+        status, body, kind = await (self._patiently(sending) if patient else sending())
         if status >= 400:
             raise WebhookError(11200, url, f"HTTP {status}")
         if status == 204 or not body.strip():
@@ -77,6 +93,18 @@ class WebApp:
             return body.decode()
         except UnicodeDecodeError as error:
             raise WebhookError(12100, url, "not UTF-8") from error
+
+    async def _patiently(self, send: Callable[[], Awaitable[T]]) -> T:
+        """Again and again while nobody is there, but not for ever."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + min(PATIENCE_SECONDS, self._settings.webhook_seconds)
+        while True:
+            try:
+                return await send()
+            except NotThereError:
+                if clock() > until:
+                    raise
+                await asyncio.sleep(LOOK_SECONDS)
 
     async def tell(self, url: str, method: str, form: Form) -> int:
         """The HTTP status that a report was answered with; raises WebhookError if none was."""
@@ -100,11 +128,16 @@ class WebApp:
                 return answer.status, body, answer.headers.get("Content-Type", "")
         except TimeoutError as error:
             raise WebhookError(11205, url, "no answer in time") from error
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
+            raise NotThereError(11200, url, type(error).__name__) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise WebhookError(11200, url, type(error).__name__) from error
 
     async def fetch(self, url: str, etag: str = "", last_modified: str = "") -> Fetched:
         """A sound; status 304 when it has not changed. Raises WebhookError."""
+        return await self._patiently(partial(self._fetch, url, etag, last_modified))
+
+    async def _fetch(self, url: str, etag: str, last_modified: str) -> Fetched:
         headers = {"X-Twilio-Signature": self._sign(url, {})}
         if etag:
             headers["If-None-Match"] = etag
@@ -130,6 +163,8 @@ class WebApp:
                 )
         except TimeoutError as error:
             raise WebhookError(11205, url, "no answer in time") from error
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
+            raise NotThereError(11200, url, type(error).__name__) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise WebhookError(11200, url, type(error).__name__) from error
 

@@ -18,7 +18,7 @@ import numpy as np
 import sounds
 import vosk
 
-from asr import audio, booth, installer, recognizer
+from asr import audio, booth, recognizer, shelf
 
 MODELS = Path(recognizer.__file__).parent / "model"
 SPEECH_SECONDS = (20, 180)  # a usual message, and the longest
@@ -29,7 +29,7 @@ BUSY_SECONDS = 4.0
 
 def run() -> list[tuple[str, str]]:
     figures = []
-    folders = installer.models(installer.places(Path.home(), os.environ.get("VOSK_MODEL_PATH")))
+    folders = shelf.standing(shelf.places(Path.home(), os.environ.get("VOSK_MODEL_PATH")))
     for folder in [MODELS / "demo-cn", *folders]:
         with tempfile.TemporaryDirectory() as room:
             recordings = {seconds: speech(Path(room), seconds) for seconds in SPEECH_SECONDS}
@@ -63,19 +63,10 @@ def speed(folder: Path, recording: Path, seconds: int) -> list[tuple[str, str]]:
         with recording.open("rb") as file:
             audio._decode(file, recording.stat().st_size, ear.rate_hz, booth.LONGEST_SECONDS)
 
-    def raw() -> None:
-        kaldi = vosk.KaldiRecognizer(model, float(ear.rate_hz))
-        kaldi.SetWords(True)
-        block = int(0.2 * ear.rate_hz) * 2
-        for start in range(0, len(pcm), block):
-            if kaldi.AcceptWaveform(pcm[start : start + block]):
-                json.loads(kaldi.Result())
-        json.loads(kaldi.FinalResult())
-
     def pipeline() -> None:
         booth.transcribe(recording, ear, max_wall_seconds=120, max_memory_bytes=2 << 30)
 
-    costs = interleaved(decoding, raw, pipeline)
+    costs = interleaved(decoding, lambda: raw(model, pcm, ear.rate_hz), pipeline)
     (decode_cpu, _), (raw_cpu, raw_wall), (pipe_cpu, pipe_wall) = costs
     name = f"{ear.name}, {seconds} s of speech"
     return [
@@ -91,6 +82,17 @@ def speed(folder: Path, recording: Path, seconds: int) -> list[tuple[str, str]]:
             f"{(pipe_wall - raw_wall) * 1000:+.0f} ms",
         ),
     ]
+
+
+def raw(model: vosk.Model, pcm: bytes, rate_hz: int) -> None:
+    """libvosk alone, in the blocks that the house uses."""
+    kaldi = vosk.KaldiRecognizer(model, float(rate_hz))
+    kaldi.SetWords(True)
+    block = int(recognizer.BLOCK_SECONDS * rate_hz) * 2
+    for start in range(0, len(pcm), block):
+        if kaldi.AcceptWaveform(pcm[start : start + block]):
+            json.loads(kaldi.Result())
+    json.loads(kaldi.FinalResult())
 
 
 def memory(folder: Path, recording: Path) -> list[tuple[str, str]]:
@@ -129,7 +131,7 @@ def peak_bytes(ear: recognizer.Recognizer, recording: Path, workers: int) -> int
     children = [child for _ in range(workers) if (child := _worker(ear, recording))]
     peak, end = 0, time.monotonic() + BUSY_SECONDS
     while time.monotonic() < end:
-        peak = max(peak, sum(_pss_bytes(process) for process in _family(os.getpid())))
+        peak = max(peak, sum(pss_bytes(process) for process in family(os.getpid())))
         time.sleep(0.02)
     for child in children:
         os.kill(child, signal.SIGKILL)
@@ -146,18 +148,18 @@ def _worker(ear: recognizer.Recognizer, recording: Path) -> int:
     return child
 
 
-def _family(parent: int) -> list[int]:
+def family(parent: int) -> list[int]:
     children = Path(f"/proc/{parent}/task/{parent}/children")
     try:
         return [
             parent,
-            *(one for child in children.read_text().split() for one in _family(int(child))),
+            *(one for child in children.read_text().split() for one in family(int(child))),
         ]
     except OSError:
         return []
 
 
-def _pss_bytes(process: int) -> int:
+def pss_bytes(process: int) -> int:
     try:
         rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
     except OSError:

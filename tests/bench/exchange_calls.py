@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,7 +37,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def run() -> list[tuple[str, str]]:
+def run() -> Iterator[tuple[str, str]]:
     """The rows of the exchange: name, figure."""
     with tempfile.TemporaryDirectory(prefix="hotline-bench-") as name:
         folder = Path(name)
@@ -63,11 +64,9 @@ def run() -> list[tuple[str, str]]:
         try:
             _wait_for(settings.rest_port)
             pid = int(process.pid or 0)
-            return [
-                *_crowd(settings, app, pid, folder, first, second),
-                *_long(settings),
-                *_many(settings, pid, folder, app),
-            ]
+            yield from _crowd(settings, app, pid, folder, first, second)
+            yield from _many(settings, pid, folder, app)
+            yield from _long(settings)
         finally:
             process.terminate()
             process.join(20)

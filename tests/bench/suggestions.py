@@ -8,7 +8,7 @@ import time
 
 from misheard import KNOWN, NONE, UNSEEN, misheard, requests
 
-from asr.intent import Matter, suggest, sure
+from asr.intent import Matter, Vocabulary, suggest, sure
 from tickets.catalogue import CATALOGUE
 
 ERROR_RATES = (0.0, 0.10, 0.25, 0.40)
@@ -16,7 +16,9 @@ SEEDS = 3
 
 
 def run() -> list[tuple[str, str]]:
-    matters = [Matter(entry.code, entry.name, entry.words, entry.urgent) for entry in CATALOGUE]
+    words = Vocabulary(
+        Matter(entry.code, entry.name, entry.words, entry.urgent) for entry in CATALOGUE
+    )
     figures = []
     for title, file in (("known", KNOWN), ("unseen", UNSEEN)):
         written = requests(file)
@@ -27,8 +29,8 @@ def run() -> list[tuple[str, str]]:
             start = time.process_time()
             for seed in range(SEEDS):
                 draw = random.Random(1000 * seed + int(rate * 100))
-                for code, words in written:
-                    ranked = suggest(misheard(words, rate, draw), matters)
+                for code, asked_for in written:
+                    ranked = suggest(misheard(asked_for, rate, draw), words)
                     found = ranked[0].code if ranked else NONE
                     right += found == code != NONE
                     false += code == NONE != found

@@ -896,6 +896,22 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "suggestions",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("recording_id", sa.Integer(), nullable=False),
+        sa.Column("made_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("ranked", sa.JSON(), nullable=False),
+        sa.Column("certain", sa.Boolean(), nullable=False),
+        sa.Column("place", sa.String(length=20), nullable=False),
+        sa.Column("phone", sa.String(length=16), nullable=True),
+        sa.Column("times", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["recording_id"], ["recordings.id"], name=op.f("fk_suggestions_recording_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_suggestions")),
+        sa.UniqueConstraint("recording_id", name=op.f("uq_suggestions_recording_id")),
+    )
+    op.create_table(
         "transcripts",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("recording_id", sa.Integer(), nullable=False),
@@ -998,6 +1014,7 @@ def downgrade() -> None:
 
     op.drop_table("return_tries")
     op.drop_table("transcripts")
+    op.drop_table("suggestions")
     with op.batch_alter_table("promises", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_promises_ticket_id",

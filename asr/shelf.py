@@ -1,0 +1,86 @@
+"""Where models stand, which of them is used, and what is wrong with one. Nothing is loaded here."""
+
+import re
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+
+BEST_FIRST = ("vosk-model-cn-0.22", "vosk-model-small-cn-0.22")
+SYSTEM_FOLDER = Path("/usr/share/vosk")  # vosk looks there, in ~/.cache/vosk and VOSK_MODEL_PATH
+DEMO_MARK = "DEMO_MODEL"  # a file beside the model that says: heard one synthesiser only
+
+
+class Fault(StrEnum):
+    """What is wrong with a model folder."""
+
+    MISSING = "there is no such folder"
+    INCOMPLETE = "files are missing from it"
+    REFUSED = "vosk cannot make a recogniser of it"
+    DEADLY = "loading it ends or hangs the process"
+    NO_VOSK = "the vosk library does not start here"
+
+
+class ModelUnusable(Exception):  # noqa: N818 - named for what went wrong
+    """No recogniser can be made of a folder: which one, why, and what is known more exactly."""
+
+    def __init__(self, folder: Path, fault: Fault, detail: str = "") -> None:
+        super().__init__(f"Speech model {folder}: {fault}{f' ({detail})' if detail else ''}.")
+        self.folder, self.fault, self.detail = folder, fault, detail
+
+
+def places(home: Path, vosk_model_path: str | None) -> list[Path]:
+    """List the folders in which vosk keeps models, in its own order."""
+    own = [Path(vosk_model_path)] if vosk_model_path else []
+    return [*own, home / ".cache" / "vosk", SYSTEM_FOLDER]
+
+
+def find(configured: Path | None, folders: list[Path]) -> Path | None:
+    """Choose the model to use: the configured one, whatever its state, else the best that the folders hold.
+
+    A folder may be a model or hold some (as VOSK_MODEL_PATH does); Chinese ones only, the big one before the small.
+    """
+    if configured is not None:
+        return configured if looks_like_a_model(configured) else _best([configured]) or configured
+    return _best(folders)
+
+
+def standing(folders: list[Path]) -> list[Path]:
+    """List the folders that look like models, whole or not."""
+    found: list[Path] = []
+    for folder in folders:
+        with suppress(OSError):
+            inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+            found += [path for path in (folder, *inside) if looks_like_a_model(path)]
+    return list(dict.fromkeys(found))
+
+
+def _best(folders: list[Path]) -> Path | None:
+    held = standing(folders)
+    ranked = [folder for name in BEST_FIRST for folder in held if folder.name == name]
+    others = [folder for folder in held if re.search(r"(?:^|-)(?:cn|zh)(?:-|$)", folder.name)]
+    return next(iter([*ranked, *others]), None)
+
+
+def missing_files(folder: Path) -> list[str]:
+    """Name what a Vosk model needs and this folder lacks; the old flat layout is accepted too."""
+    if (folder / "final.mdl").is_file():
+        wanted = [["mfcc.conf"], ["HCLG.fst", "HCLr.fst"], ["words.txt"]]
+    else:
+        wanted = [["am/final.mdl"], ["conf/mfcc.conf", "conf/fbank.conf"], ["conf/model.conf"]]
+        wanted += [["graph/HCLG.fst", "graph/HCLr.fst"], ["graph/words.txt"]]
+        if not (folder / "graph/HCLG.fst").is_file():
+            wanted += [["graph/Gr.fst"], ["graph/disambig_tid.int"]]
+    return [
+        " / ".join(names)
+        for names in wanted
+        if not any((folder / name).is_file() for name in names)
+    ]
+
+
+def is_demo(folder: Path) -> bool:
+    """Say whether it is the demonstration's model, which has heard one synthesiser and no person."""
+    return (folder / DEMO_MARK).exists()
+
+
+def looks_like_a_model(folder: Path) -> bool:
+    return (folder / "am" / "final.mdl").is_file() or (folder / "final.mdl").is_file()
