@@ -16,7 +16,7 @@ from tickets.models import Role
 
 WIDTHS = (320, 360, 1024)
 LETTERS = ("", "huge")
-AXE = {(320, "huge"), (1024, ""), (1024, "huge")}
+AXE = {(320, "huge"), (1024, "")}
 STATIC = Path(__file__).parent.parent / "hotline" / "static"
 PERSON = {role: name for name, role in reversed(PEOPLE.items())}
 WALK_BEGINS = (Path(__file__).parent / "walk.js").read_text(encoding="utf-8")

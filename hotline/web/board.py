@@ -30,6 +30,7 @@ from tickets.models import (
 from tickets.roster import on_duty
 
 MOST_SHOWN = 200
+MOST_FINISHED = 50  # nobody reads further back; the count says how many there are
 ENDED = tuple(state for state in State if state not in OPEN)
 
 
@@ -99,7 +100,7 @@ def finished(session: Session, settings: Settings, me: Standing, now: datetime) 
         _shown()
         .where(Ticket.state.in_(ENDED), Ticket.opened_at > now - timedelta(days=7), _theirs(me))
         .order_by(Ticket.opened_at.desc())
-        .limit(MOST_SHOWN)
+        .limit(MOST_FINISHED)
     ).all()
     called = understanding.names(session)
     return [card(ticket, settings, now, called) for ticket in tickets]
