@@ -74,7 +74,8 @@ class Knock:
     """What came of one try at the door."""
 
     answer: Answer
-    visitor: Visitor | None = None
+    visitor: Visitor | None = None  # who is in
+    half: Visitor | None = None  # whose PIN was right, and whose code is asked for next
     tries_left: int = 0
     minutes: int = 0
 
@@ -96,7 +97,9 @@ def draw_pin() -> str:
     return pin
 
 
-def knock(db: Database, clock: Clock, volunteer_id: int | None, pin: str) -> Knock:
+def knock(
+    db: Database, clock: Clock, volunteer_id: int | None, pin: str, *, origin: str = "desk"
+) -> Knock:
     """One try. It is counted before the PIN is looked at, so that many at once gain nothing.
 
     An unknown name costs the same time as a known one.
@@ -118,12 +121,12 @@ def knock(db: Database, clock: Clock, volunteer_id: int | None, pin: str) -> Kno
         if person is None:
             return Knock(Answer.WRONG, tries_left=WRONG_PINS - 1)
         if not right:
-            return _wrong(session, person, "wrong_pin", now)
+            return _wrong(session, person, "wrong_pin", now, origin)
         if person.totp_secret:
             # not forgiven yet: a right PIN must not buy five more codes
             person.wrong_pins, person.locked_until = person.wrong_pins - 1, None
-            return Knock(Answer.CODE, visitor_of(person))
-        return _welcome(session, person, now)
+            return Knock(Answer.CODE, half=visitor_of(person))
+        return _welcome(session, person, now, origin)
 
 
 def knock_again(db: Database, clock: Clock, half: Visitor, code: str) -> Knock:
@@ -156,15 +159,17 @@ def _count(person: Volunteer | None, now: datetime) -> Knock | None:
     return None
 
 
-def _welcome(session: Session, person: Volunteer, now: datetime) -> Knock:
+def _welcome(session: Session, person: Volunteer, now: datetime, origin: str = "desk") -> Knock:
     person.wrong_pins, person.locked_until = 0, None
-    note(session, person, "sign_in", now)
+    note(session, person, "sign_in", now, origin)
     return Knock(Answer.WELCOME, visitor_of(person))
 
 
-def _wrong(session: Session, person: Volunteer, act: str, now: datetime) -> Knock:
+def _wrong(
+    session: Session, person: Volunteer, act: str, now: datetime, origin: str = "desk"
+) -> Knock:
     tries_left = WRONG_PINS - person.wrong_pins
-    note(session, person, act if tries_left > 0 else "locked_out", now)
+    note(session, person, act if tries_left > 0 else "locked_out", now, origin)
     if tries_left <= 0:
         return Knock(Answer.LOCKED, minutes=_minutes(LOCKED_FOR))
     return Knock(Answer.WRONG, tries_left=tries_left)
@@ -247,9 +252,11 @@ def visitor_of(person: Volunteer) -> Visitor:
     return Visitor(person.id, person.name, person.role, seal, person.totp_secret is not None)
 
 
-def note(session: Session, person: Volunteer, act: str, now: datetime) -> None:
+def note(
+    session: Session, person: Volunteer, act: str, now: datetime, origin: str = "desk"
+) -> None:
     ledger.write(
-        session, at=now, person=ledger.volunteer(person.id), act=act,
+        session, at=now, person=ledger.volunteer(person.id, origin), act=act,
         object_kind="volunteer", object_id=person.id,
     )  # fmt: skip
 

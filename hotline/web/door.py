@@ -83,16 +83,13 @@ def make_blueprint(runtime: Runtime, limiter: Limiter) -> Blueprint:
         if not welcome_here:  # not counted: strangers must not lock anybody out
             return show(Knock(Answer.STRANGE_DEVICE), None, 401)
         said = auth.knock(db, clock, chosen, pin)
+        if said.half is not None:
+            where = request.form.get("next", "")
+            session.clear()
+            session["half"] = [said.half.get_id(), clock().isoformat(), where]
+            return redirect(url_for("door.second"))
         if said.visitor is None:
             return show(said, chosen, 401)
-        if said.answer is Answer.CODE:
-            session.clear()
-            session["half"] = [
-                said.visitor.get_id(),
-                clock().isoformat(),
-                request.form.get("next", ""),
-            ]
-            return redirect(url_for("door.second"))
         return welcome(said.visitor, request.form.get("next", ""))
 
     def half_way() -> tuple[Visitor, str] | None:
