@@ -132,6 +132,20 @@ def test_what_another_wrote_meanwhile_is_not_written_over(browser: Any, served: 
         assert "您上次写的：王的话" in look.page.inner_text("main")
 
 
+def test_what_is_new_is_a_button_and_moves_nothing(browser: Any, served: Served) -> None:
+    with looking(browser, served) as look:
+        look.page.clock.install()
+        look.signs_in("王秀兰")
+        assert not look.page.is_visible("#news")
+        served.desk.request(text="刚打来的")
+        look.page.clock.fast_forward(61_000)
+        look.page.wait_for_selector("text=有1件新的，点这里看")
+        assert "还有 1 件事要办" in look.page.inner_text("main"), "nothing changes by itself"
+        look.page.click("#news")
+        look.page.wait_for_selector("text=还有 2 件事要办")
+        assert look.complaints == []
+
+
 def test_three_buttons_to_listen_with(browser: Any, served: Served) -> None:
     with looking(browser, served) as look:
         look.signs_in("王秀兰")

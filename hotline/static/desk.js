@@ -1,5 +1,5 @@
 "use strict";
-// The desk's two comforts: three buttons to listen with, and drafts that survive. Without it all works by plain forms.
+// The desk's comforts. Without them all works by plain forms.
 
 for (const player of document.querySelectorAll(".player")) {
   const sound = player.querySelector("audio"), bar = player.querySelector(".row"), said = player.querySelector("p");
@@ -23,6 +23,13 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
   button.onclick = () => print();
 }
+
+const news = document.querySelector("#news");
+if (news) setInterval(async () => {
+  const said = await fetch(news.dataset.ask), text = said.redirected || !said.ok ? "" : await said.text();
+  news.textContent = text;
+  news.hidden = !text;
+}, 60000);
 
 // A draft is what is typed and not yet kept: by person, form and field, in this browser's tab only.
 const drafts = {

@@ -94,6 +94,12 @@ def to_do(session: Session, settings: Settings, me: Standing, now: datetime) -> 
     return [shown for _, shown in cards]
 
 
+def newer(session: Session, me: Standing, ticket_id: int) -> int:
+    """How many requests came to this person's list after the newest they have seen."""
+    asked = select(func.count()).select_from(Ticket)
+    return session.scalar(asked.where(Ticket.id > ticket_id, Ticket.state.in_(OPEN), _theirs(me))) or 0  # fmt: skip
+
+
 def finished(session: Session, settings: Settings, me: Standing, now: datetime) -> list[Card]:
     """What was finished or ended within the last seven days, the newest first."""
     tickets = session.scalars(

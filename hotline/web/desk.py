@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -37,9 +37,20 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             return render_template(
                 "today.html", cards=cards, me=who, now=now,
                 finished=board.finished_count(session, who, now),
+                newest=max((card.id for card in cards), default=0),
                 left=handover.unheard(session, who.visitor.id),
                 mine_today=board.finished_by(session, current_user.person.label, now),
             )  # fmt: skip
+
+    @desk.get("/news/<int:ticket_id>")
+    @needs(Role.VOLUNTEER)
+    def news(ticket_id: int) -> Response:
+        """A word for the page of today when something came after this request; empty when nothing did."""
+        now = runtime.clock()
+        with db.reading() as session:
+            count = board.newer(session, sheet.me(session, now), ticket_id)
+        said = f"有{count}件新的，点这里看" if count else ""
+        return Response(said, content_type="text/plain; charset=utf-8")
 
     @desk.get("/done")
     @needs(Role.VOLUNTEER)
