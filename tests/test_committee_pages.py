@@ -1,8 +1,10 @@
 """The committee's pages: figures with what is behind them, calls, words found, one case side by side."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import openpyxl
 import pytest
 from conftest import ON_BOTH, HandClock
 from desk_house import LI, DeskHouse, open_desk
@@ -96,6 +98,60 @@ def test_one_case_stands_side_by_side_with_who_listened(desk: DeskHouse) -> None
     assert "又要办：水费没有交上" in reader.text
     reader.posts(f"/case/{ticket}/again", why="再来一遍")
     assert reader.status == 409
+
+
+def test_sheets_are_masked_and_whoever_takes_one_is_written_down(desk: DeskHouse) -> None:
+    desk.request(text="=1+1")
+    reader = desk.visit("李主任")
+    for path in ("/figures/month.xlsx", "/audit/tickets.xlsx", "/audit/recordings.xlsx"):
+        book = openpyxl.load_workbook(io.BytesIO(reader.opens(path).page.data))
+        cells = [str(cell.value) for row in book.active for cell in row]
+        assert len(cells) > 5
+        assert not any(LI[3:] in cell for cell in cells)
+        assert not any(cell.data_type == "f" for row in book.active for cell in row)
+    assert len(desk.ledger("export")) == 3
+    assert reader.opens("/audit/nonsense.xlsx").status == 404
+    assert desk.visit("王秀兰").opens("/audit/tickets.xlsx").status == 403
+
+
+def test_the_ledger_is_verified_and_checks_are_drawn_and_found(desk: DeskHouse) -> None:
+    ticket = desk.request()
+    reader = desk.visit("李主任").posts("/audit/verify")
+    assert "台账完整" in reader.text
+    assert "抽好了，一共 1 件" in reader.posts("/audit/draw").text
+    assert "随机抽到" in reader.text
+    assert "请先点一下" in reader.posts(f"/case/{ticket}/check").text
+    assert "写一句" in reader.posts(f"/case/{ticket}/check", finding="returned").text
+    reader.posts(f"/case/{ticket}/check", finding="returned", note="没有回电话")
+    assert "李主任查过了：退回， 没有回电话" in reader.text
+
+
+def test_a_matter_is_looked_up_and_written_anew(desk: DeskHouse) -> None:
+    reader = desk.visit("李主任").opens("/matters")
+    assert "要核对" in reader.text
+    reader.posts("/matters/2", do="check", seen="1")
+    assert "今天核对过" in reader.text
+    form = {
+        "do": "edit",
+        "name": "医保报销",
+        "materials": "医保卡\n发票\n医保卡",
+        "where": "二楼",
+        "by_proxy": "yes",
+    }
+    assert "先改过了" in reader.posts("/matters/2", **form, seen="1").text
+    reader.posts("/matters/2", **form, seen="2")
+    assert "记下来了：医保报销" in reader.text
+    assert "发票" in reader.opens("/matters").text
+    assert "名字不能空着" in reader.posts("/matters/2", do="edit", name="", seen="3").text
+    reader.posts("/matters/2", do="stop", seen="3")
+    assert "先不用" in reader.text
+
+
+def test_the_administrator_sees_how_the_house_is(desk: DeskHouse) -> None:
+    page = desk.visit("管理员").opens("/health").text
+    assert "还没有人打进来过" in page
+    assert "没有装听写的模型" in page
+    assert desk.visit("李主任").opens("/health").status == 403
 
 
 def test_what_was_changed_is_named_piece_by_piece() -> None:

@@ -2,24 +2,38 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from io import BytesIO
 from typing import Any
 
 from flask import Blueprint, Response, abort, render_template, request
+from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from xlsxwriter import Workbook
 
 from hotline.clock import local
 from hotline.runtime import Runtime
 from hotline.web import board, sheet
 from hotline.web.guard import needs
 from ivr.models import Call
-from tickets import counting, understanding
-from tickets.counting import Period, Value
+from tickets import counting, ledger, understanding
+from tickets.counting import Period, Report
 from tickets.figures import BY_KEY, behind
 from tickets.models import Role, Ticket
 
 FIVE = ("reached", "on_time", "once", "stayed_home", "satisfied")
 ON_A_PAGE = 50
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+HEADINGS = (
+    "名称",
+    "本月几件",
+    "本月共几件",
+    "本月百分比",
+    "上月几件",
+    "上月共几件",
+    "上月百分比",
+    "怎么算的",
+)
 
 
 def make_blueprint(runtime: Runtime) -> Blueprint:
@@ -56,6 +70,24 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             report = counting.report(session, asked_month(now), now)
         drawn = render_template("bars.svg", values=[report[key] for key in FIVE])
         return Response(drawn, content_type="image/svg+xml")
+
+    @figures.get("/month.xlsx")
+    @needs(Role.COMMITTEE)
+    def workbook() -> Response:
+        """The month's figures as a workbook, once it is written down who takes it."""
+        now = runtime.clock()
+        month = asked_month(now)
+        name = f"{month.first:%Y-%m}"
+        with db.writing() as session:
+            ledger.write(
+                session, at=now, person=current_user.person, act="export", object_kind="sheet",
+                object_id=None, sheet="figures", month=name,
+            )  # fmt: skip
+            written = _workbook(counting.report(session, month, now), name)
+        return Response(
+            written, content_type=XLSX,
+            headers={"Content-Disposition": f'attachment; filename="figures-{name}.xlsx"'},
+        )  # fmt: skip
 
     @figures.get("/<key>")
     @needs(Role.COMMITTEE)
@@ -107,6 +139,17 @@ def tickets_of(session: Session, calls: Sequence[Call]) -> dict[int, Ticket]:
     return {row.call_id: row for row in rows if row.call_id}
 
 
-def said(value: Value) -> str:
-    """96.2%, or nothing where there are too few."""
-    return f"{value.percent:.1f}%" if value.percent is not None else ""
+def _workbook(report: Report, name: str) -> bytes:
+    file = BytesIO()
+    with Workbook(file, {"in_memory": True, "strings_to_formulas": False}) as book:
+        page = book.add_worksheet(name)
+        page.write_row(0, 0, HEADINGS)
+        for number, value in enumerate(report.values, 1):
+            percent, before = (
+                "" if each is None else f"{each:.1f}%"
+                for each in (value.percent, value.percent_before)
+            )
+            page.write_row(number, 0, (
+                value.figure.name, value.k, value.n, percent, value.k_before, value.n_before, before, value.figure.how,
+            ))  # fmt: skip
+    return file.getvalue()
