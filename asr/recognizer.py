@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from asr import isolation, transcript
+from asr import isolation, shelf, transcript
 from asr.audio import Sound
-from asr.shelf import Fault, ModelUnusable, is_demo, missing_files
+from asr.shelf import Fault, ModelUnusable, is_demo
 from asr.transcript import Transcript, Word
 
 BLOCK_SECONDS = (
@@ -40,11 +40,7 @@ def load(folder: Path) -> Recognizer:
 
     A broken model can abort the process, so a child tries it first; the files are then in the page cache.
     """
-    missing = missing_files(folder)
-    if not folder.is_dir():
-        raise ModelUnusable(folder, Fault.MISSING)
-    if missing:
-        raise ModelUnusable(folder, Fault.INCOMPLETE, ", ".join(missing))
+    shelf.look_over(folder)
     trial = isolation.apart(
         lambda send: send(_refusal(folder)),
         max_wall_seconds=TRIAL_WALL_SECONDS,

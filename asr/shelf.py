@@ -61,6 +61,14 @@ def _best(folders: list[Path]) -> Path | None:
     return next(iter([*ranked, *others]), None)
 
 
+def look_over(folder: Path) -> None:
+    """Raise ModelUnusable for what can be seen from outside; a model may look whole and be broken."""
+    if not folder.is_dir():
+        raise ModelUnusable(folder, Fault.MISSING)
+    if missing := missing_files(folder):
+        raise ModelUnusable(folder, Fault.INCOMPLETE, ", ".join(missing))
+
+
 def missing_files(folder: Path) -> list[str]:
     """Name what a Vosk model needs and this folder lacks; the old flat layout is accepted too."""
     if (folder / "final.mdl").is_file():

@@ -164,20 +164,10 @@ def fallback() -> None:
     click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
 
 
-for group in (
-    asr_group,
-    audit,
-    db,
-    door,
-    exchange,
-    export,
-    figures,
-    model,
-    people,
-    residents,
-    retention,
-    roster,
-):
+GROUPS = (
+    asr_group, audit, db, door, exchange, export, figures, model, people, residents, retention, roster,
+)  # fmt: skip
+for group in GROUPS:
     main.add_command(group)
 for command in roster_changes.COMMANDS:
     roster.add_command(command)

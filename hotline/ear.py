@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from asr.recognizer import Recognizer
 
 ADVICE = "请运行 hotline model install，装一个官方的语音模型"
+NONE = f"还没有语音模型，每段录音都要人来听。{ADVICE}。"
 
 FAULTS: Mapping[Fault, str] = {
     Fault.MISSING: "没有这个文件夹",
@@ -57,13 +58,11 @@ def listen(settings: Settings) -> Ear:
 
     folder = choose(settings)
     if folder is None:
-        return Ear(False, False, f"还没有语音模型，每段录音都要人来听。{ADVICE}。")
+        return Ear(False, False, NONE)
     try:
         recognizer = load(folder)
     except ModelUnusable as error:
-        return Ear(
-            False, True, f"语音模型不能用，每段录音都要人来听：{complaint(error)}。{ADVICE}。"
-        )
+        return Ear(False, True, _broken(error))
     if recognizer.demo:
         return Ear(False, False, _demo(folder), recognizer)
     return Ear(True, False, f"语音模型能用：{recognizer.name}", recognizer)
@@ -73,7 +72,11 @@ def warning(settings: Settings) -> str:
     """What is to be said until an official model is there; empty once it is. Loads nothing."""
     folder = choose(settings)
     if folder is None:
-        return f"还没有语音模型，每段录音都要人来听。{ADVICE}。"
+        return NONE
+    try:
+        shelf.look_over(folder)
+    except ModelUnusable as error:
+        return _broken(error)
     return _demo(folder) if is_demo(folder) else ""
 
 
@@ -81,6 +84,10 @@ def complaint(error: ModelUnusable) -> str:
     """What is wrong with a model folder, for the person who put it there."""
     detail = f" {error.detail}" if error.fault is Fault.INCOMPLETE else ""
     return f"{error.folder}：{FAULTS[error.fault]}{detail}"
+
+
+def _broken(error: ModelUnusable) -> str:
+    return f"语音模型不能用，每段录音都要人来听：{complaint(error)}。{ADVICE}。"
 
 
 def _demo(folder: Path) -> str:

@@ -12,13 +12,15 @@ import pytest
 from exchange_house import ACCOUNT, OUR_NUMBER, TOKEN, House, find, house, prompt
 from hypothesis import given
 from hypothesis import strategies as st
-from softphone import read_wav, write_wav
+from softphone import free_port, read_wav, write_wav
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.rest import Client
 
 from ivr.exchange import g711, selftest, twiml
 from ivr.exchange.audio import active_level_dbov, decode, levelled, tone
+from ivr.exchange.keys import Keys
 from ivr.exchange.leg import TakeLimits
+from ivr.exchange.media import Media, RtpPorts
 from ivr.exchange.recorder import Ear, Recorder
 from ivr.exchange.retransmission import RetransmittingTransport
 from ivr.exchange.safety import Gate, NotAllowedError, dialled
@@ -195,6 +197,28 @@ def test_any_sound_file_is_taken(tmp_path: Path) -> None:
         ["espeak-ng", "--stdout", "hello"], capture_output=True, check=True
     ).stdout
     assert len(decode(made)) > 2000  # 22,050 Hz, and a header that names no length
+
+
+def test_what_comes_late_for_the_call_before_is_left_out() -> None:
+    """The next call has its port already, and knows nothing yet of who will speak on it."""
+
+    async def work() -> None:
+        ports = RtpPorts("127.0.0.1", (free_port(pair=True), 65000))
+        media = await Media.create(
+            local_addr=("127.0.0.1", 0), remote_addr=("127.0.0.1", 9), payload_type=g711.PCMA,
+            port_allocator=ports,
+        )  # fmt: skip
+        assert isinstance(media, Media)
+        packet = b"\x80\x08" + bytes(10 + g711.FRAME)
+        media._handle_rtp(packet, ("127.0.0.1", 4000))
+        media._handle_rtcp(b"\x80\xc8" + bytes(30), ("127.0.0.1", 4001))
+        media.configure(Keys(), g711.PCMA, ())
+        assert media.heard_at == 0
+        media._handle_rtp(packet, ("127.0.0.1", 9))
+        assert media.heard_at > 0
+        await media.close()
+
+    asyncio.run(work())
 
 
 # Safety

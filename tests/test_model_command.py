@@ -142,5 +142,10 @@ def test_a_broken_model_is_named_and_the_worker_works_without(
     assert finding.health is Health.ILL
     assert sentence in finding.sentence
     given: dict[str, Any] = {"HOTLINE_MODEL_PATH": tmp_path / "model"}
-    assert open_ear(settings_for(tmp_path, **given)) is None
+    settings = settings_for(tmp_path, **given)
+    assert open_ear(settings) is None
+    seen_from_outside = "文件坏了" not in sentence
+    assert (
+        sentence in ear.warning(settings)
+    ) == seen_from_outside  # what `hotline serve` says at once
     assert sentence in hotline("model", "check", str(tmp_path / "model")).stderr

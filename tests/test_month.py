@@ -34,6 +34,7 @@ from tickets import (
 )
 from tickets.books import Finding, SpotCheck, Suspicion
 from tickets.counting import Period
+from tickets.coverage import DutyHours
 from tickets.figures import BY_KEY, behind
 from tickets.lifecycle import Act, State, possible
 from tickets.listings import REASONS, SHEETS
@@ -74,7 +75,7 @@ class Month:
             session.add(Resident(name="李桂芳", building=f"{number % 11 + 1}", phones=[phone]))
         session.flush()
         hours = [read_hours(written) for written in given.shift_hours]  # fmt: skip
-        rotation.fill(session, hours, MONTH.first - timedelta(days=3), 45)
+        rotation.fill(session, DutyHours(hours, hours), MONTH.first - timedelta(days=3), 45)
 
     def passes(self) -> None:
         for number in range(CALLS):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import case, delete, func, select
+from sqlalchemy import case, delete, func, null, select
 from sqlalchemy.orm import Session
 
 from hotline.clock import SHANGHAI, local
@@ -18,6 +18,7 @@ from tickets.outings import Journey, JourneyTicket
 from tickets.trips import Reason
 
 DAY = timedelta(days=1)
+MINUTES = "minutes."
 Sums = Counter[str]  # offered, offered.reached, done.trips, minutes.17, reason.materials …
 
 
@@ -95,13 +96,14 @@ def percent(k: int, n: int) -> float | None:
 
 def report(session: Session, period: Period, now: datetime) -> Report:
     """The figures of a period. Past days come from the roll-up where it is there and still true."""
-    sums, earlier = (total(session, each, now) for each in (period, period.before))
+    sums = total(session, period, now)
+    earlier = total(session, period.before, now, minutes=False)
     done = sums["done"]
     reasons = [(reason, sums[f"reason.{reason}"]) for reason in Reason]
     minutes = sorted(
-        (int(key.removeprefix("minutes.")), many)
+        (int(key.removeprefix(MINUTES)), many)
         for key, many in sums.items()
-        if key.startswith("minutes.")
+        if key.startswith(MINUTES)
     )
     return Report(
         values=[Value(figure, *_pair(sums, figure), *_pair(earlier, figure)) for figure in FIGURES],
@@ -112,20 +114,24 @@ def report(session: Session, period: Period, now: datetime) -> Report:
     )
 
 
-def total(session: Session, period: Period, now: datetime) -> Sums:
-    """The sums of a period: the roll-up's days, and a scan over each run of the others."""
+def total(session: Session, period: Period, now: datetime, *, minutes: bool = True) -> Sums:
+    """The sums of a period: the roll-up's days, and a scan over each run of the others.
+
+    Without `minutes` the roll-up's are left out.
+    """
     inside = (FigureDay.day >= period.first, FigureDay.day < period.after)
     stale = select(StaleDay.day).where(StaleDay.day >= period.first, StaleDay.day < period.after)
     rows = session.execute(
-        select(FigureDay.day, FigureDay.sums).where(
+        select(FigureDay.day, FigureDay.sums, FigureDay.minutes if minutes else null()).where(
             *inside, FigureDay.day < local(now).date(), FigureDay.day.not_in(stale)
         )
     ).all()
     sums: Sums = Counter()
-    for _, counted in rows:
+    for _, counted, waited in rows:
         sums.update(counted)
+        sums.update(waited or {})
     last = min(period.after, local(now).date() + DAY)
-    for first, after in _gaps(period.first, last, {day for day, _ in rows}):
+    for first, after in _gaps(period.first, last, {day for day, _, _ in rows}):
         sums.update(scan(session, midnight(first), midnight(after), now))
     return sums
 
@@ -136,7 +142,8 @@ def count_past_days(session: Session, now: datetime, limit: int = 400) -> int:
     for day in (days := _uncounted(session, today)[:limit]):
         seen = session.scalars(select(StaleDay.id).where(StaleDay.day == day)).all()
         sums = scan(session, midnight(day), midnight(day + DAY), now)
-        session.merge(FigureDay(day=day, sums=dict(sums)))
+        minutes = {key: sums.pop(key) for key in [*sums] if key.startswith(MINUTES)}
+        session.merge(FigureDay(day=day, sums=dict(sums), minutes=minutes))
         for some in range(0, len(seen), 500):
             session.execute(delete(StaleDay).where(StaleDay.id.in_(seen[some : some + 500])))
     return len(days)
@@ -158,7 +165,7 @@ def scan(session: Session, start: datetime, end: datetime, now: datetime) -> Sum
         ).one()
         sums.update({key: int(value) for key, value in row._mapping.items() if value})
     sums.update(f"reason.{reason}" for reason in _second_trips(session, start, end))
-    sums.update(f"minutes.{minutes}" for minutes in _response_minutes(session, start, end))
+    sums.update(f"{MINUTES}{minutes}" for minutes in _response_minutes(session, start, end))
     return sums
 
 

@@ -10,12 +10,16 @@ from hotline.db import Base
 
 
 class FigureDay(Base):
-    """What one past day came to: the sums of `tickets.figures.scan`. Written by `tickets.counting`."""
+    """What one past day came to: the sums of `tickets.counting.scan`. Written by `tickets.counting`.
+
+    How often how many minutes went by is apart: it is most of the sums, and seldom asked.
+    """
 
     __tablename__ = "figure_days"
 
     day: Mapped[date] = mapped_column(Date, primary_key=True)
     sums: Mapped[dict[str, Any]] = mapped_column(JSON)
+    minutes: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class StaleDay(Base):

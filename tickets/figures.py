@@ -29,7 +29,7 @@ from sqlalchemy.orm import aliased
 from hotline.db import UtcDateTime
 from tickets.epoch import seconds
 from tickets.lifecycle import Act, State
-from tickets.models import Duty, Event, Fetch, Kind, Promise, Recording, ReturnTry, Ticket
+from tickets.models import Event, Fetch, Kind, Promise, Recording, ReturnTry, Ticket
 from tickets.outings import Journey, JourneyTicket, Went
 from tickets.returns import PROVEN, Outcome
 from tickets.rounds import Deed, TicketRound
@@ -126,7 +126,7 @@ ANSWERED = Cohort(
     select().select_from(ReturnTry)
     .join(Promise, Promise.id == ReturnTry.promise_id).join(Ticket, Ticket.id == Promise.ticket_id)
     .where(
-        Promise.duty == Duty.RETURN_CALL, Promise.event == Event.DONE, Ticket.test.is_(False),
+        Promise.event == Event.DONE, Ticket.test.is_(False),
         ReturnTry.outcome.in_([outcome.value for outcome in PROVEN]),
     ),
 )  # fmt: skip

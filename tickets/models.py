@@ -204,6 +204,7 @@ class Ticket(Base):
         UniqueConstraint("day", "sequence"),
         Index("ix_tickets_open_by_phone", "phone", "state"),
         Index("ix_tickets_assignee_state", "assignee_id", "state"),
+        Index("ix_tickets_state_opened_at", "state", "opened_at"),
         _where_set("tickets", "merged_into_id"),
         # one call makes at most one request, however often and by whomever it is reported
         UniqueConstraint("call_id"),
@@ -217,7 +218,7 @@ class Ticket(Base):
     opened_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     contact_by: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     accept_by: Mapped[datetime] = mapped_column(UtcDateTime)
-    state: Mapped[State] = mapped_column(_kept(State), default=State.NEW, index=True)
+    state: Mapped[State] = mapped_column(_kept(State), default=State.NEW)
     round: Mapped[int] = mapped_column(default=1)
     urgent: Mapped[bool] = mapped_column(default=False)
     phone: Mapped[str | None] = mapped_column(String(16), default=None)

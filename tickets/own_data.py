@@ -6,6 +6,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from sqlalchemy.orm import Session
 
 from hotline.clock import local
 from hotline.store import Store
+from tickets.dossier import Consent, ConsentBy, ConsentTo, ResidentNote
+from tickets.erasure import own_numbers, requests_of
 from tickets.listings import EVENTS, KINDS, OUTCOMES, STATES
 from tickets.models import (
     Fetch,
@@ -26,7 +29,14 @@ from tickets.models import (
     Transcript,
     Volunteer,
 )
-from tickets.retention import CALLS, own_numbers, requests_of
+from tickets.retention import CALLS
+
+CONSENTS = {
+    ConsentTo.RECORDS: "登记资料", ConsentTo.RECORDING: "录音", ConsentTo.PROXY: "代办",
+}  # fmt: skip
+CONSENTS_BY = {
+    ConsentBy.PHONE: "电话里", ConsentBy.IN_PERSON: "当面", ConsentBy.PAPER: "签字", ConsentBy.FAMILY: "家里人",
+}  # fmt: skip
 
 
 def write(session: Session, store: Store, resident: Resident, path: Path) -> int:
@@ -53,6 +63,13 @@ def write(session: Session, store: Store, resident: Resident, path: Path) -> int
             bundle, "录音和文字.csv", ("录音", "时间", "机器听写", "改正后的文字"),
             ((r.id, _time(r.made_at), h.text if h else "", h.corrected_text if h else "") for r, h in recordings),
         )  # fmt: skip
+        consents = session.scalars(select(Consent).where(Consent.resident_id == resident.id))
+        _sheet(
+            bundle, "同意过的.csv", ("同意什么", "怎么说的", "时间", "收回"),
+            ((CONSENTS[c.to], CONSENTS_BY[c.by], _time(c.given_at), _time(c.taken_back_at)) for c in consents),
+        )  # fmt: skip
+        notes = session.scalars(select(ResidentNote).where(ResidentNote.resident_id == resident.id))
+        _sheet(bundle, "备注.csv", ("时间", "备注"), ((_time(n.written_at), n.text) for n in notes))
         _calls(session, bundle, resident, ids)
         _accesses(session, bundle, resident, ids, [r.id for r, _ in recordings])
         for recording, _ in recordings:
@@ -138,5 +155,5 @@ def _sheet(
     bundle.writestr(name, "\ufeff" + text.getvalue())
 
 
-def _time(instant: Any) -> str:
-    return f"{local(instant):%Y-%m-%d %H:%M:%S}"
+def _time(instant: datetime | None) -> str:
+    return f"{local(instant):%Y-%m-%d %H:%M:%S}" if instant else ""

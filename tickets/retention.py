@@ -32,8 +32,6 @@ from tickets.models import (
     Fetch,
     Promise,
     Recording,
-    Resident,
-    ResidentPhone,
     ReturnTry,
     Ticket,
     Transcript,
@@ -47,10 +45,6 @@ SOME_LINES = 20_000
 # The telephone's tables, which this side of the house knows by name only.
 CALLS = table("calls", column("id"), column("phone"), column("started_at", UtcDateTime))
 TURNS = table("turns", column("call_id"), column("memory", JSON), column("says", JSON))
-
-
-class HeldError(Exception):
-    """A request is not finished, or is held for a dispute; carries its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +103,7 @@ def audio_deleted(
         .values(fetch=Fetch.DELETED, key=None)
         .returning(Recording.id)
     ).all()
-    _receipt(session, "audio", rule, len(gone), now, by)
+    receipt(session, "audio", rule, len(gone), now, by)
 
 
 def forget_requests(session: Session, settings: Settings, now: datetime) -> int:
@@ -143,8 +137,8 @@ def make_nameless(
     promises = select(Promise.id).where(Promise.ticket_id.in_(ids))
     session.execute(update(ReturnTry).where(ReturnTry.promise_id.in_(promises)).values(phone=""))
     calls = select(Ticket.call_id).where(Ticket.id.in_(ids), Ticket.call_id.is_not(None))
-    _forget_calls(session, CALLS.c.id.in_(calls))
-    _receipt(session, "text", rule, len(ids), now, by)
+    forget_numbers(session, CALLS.c.id.in_(calls))
+    receipt(session, "text", rule, len(ids), now, by)
     return len(ids)
 
 
@@ -152,9 +146,9 @@ def forget_calls(session: Session, settings: Settings, now: datetime) -> int:
     """Take the numbers from the next old calls, those without a request as well."""
     ids = session.scalars(_old_calls(settings, now).order_by(CALLS.c.id).limit(SOME)).all()
     if ids:
-        _forget_calls(session, CALLS.c.id.in_(ids))
+        forget_numbers(session, CALLS.c.id.in_(ids))
         rule = f"电话满 {settings.keep_text_months} 个月去掉号码"
-        _receipt(session, "calls", rule, len(ids), now)
+        receipt(session, "calls", rule, len(ids), now)
     return len(ids)
 
 
@@ -173,7 +167,7 @@ def forget_lines(session: Session, settings: Settings, now: datetime) -> int:
     session.flush()
     session.execute(delete(LEDGER).where(LEDGER.c.sequence <= last))
     rule = f"台账满 {_ledger_days(settings)} 天删除"
-    _receipt(session, "access_log", rule, last - first + 1, now, through=last)
+    receipt(session, "access_log", rule, last - first + 1, now, through=last)
     return last - first + 1
 
 
@@ -184,58 +178,6 @@ def hold(session: Session, ticket: Ticket, why: str, by: Person, now: datetime) 
         session, at=now, person=by, act="hold" if ticket.hold else "release",
         object_kind="ticket", object_id=ticket.id, why=ticket.hold,
     )  # fmt: skip
-
-
-def of_resident(session: Session, resident: Resident) -> tuple[Sequence[int], Sequence[int]]:
-    """The requests of one resident, and the recordings in them; raises HeldError."""
-    tickets = requests_of(session, resident)
-    for ticket in tickets:
-        if ticket.hold or ticket.state in OPEN:
-            raise HeldError(ticket.number)
-    ids = [ticket.id for ticket in tickets]
-    recordings = session.scalars(
-        select(Recording.id).where(
-            Recording.ticket_id.in_(ids), Recording.fetch == Fetch.STORED
-        )
-    ).all()  # fmt: skip
-    return ids, recordings
-
-
-def erase(session: Session, resident: Resident, by: Person, now: datetime, why: str) -> None:
-    """Forget one resident who asked for it (PIPL art. 47); the figures stay as they are.
-
-    The sounds of `of_resident` must be gone already. Calls are forgotten where the number was
-    theirs alone.
-    """
-    ids, recordings = of_resident(session, resident)
-    rule = "本人要求删除（个人信息保护法第四十七条）"
-    audio_deleted(session, recordings, rule, now, by)
-    make_nameless(session, ids, rule, now, by)
-    _forget_calls(session, CALLS.c.phone.in_(own_numbers(session, resident)))
-    ledger.write(
-        session, at=now, person=by, act="erase", object_kind="resident", object_id=resident.id, why=why
-    )  # fmt: skip
-    _receipt(session, "person", rule, 1, now, by)
-    session.delete(resident)
-
-
-def requests_of(session: Session, resident: Resident) -> Sequence[Ticket]:
-    """Their requests, also those from before anybody knew whose the number was."""
-    unknown = Ticket.resident_id.is_(None) & Ticket.phone.in_(own_numbers(session, resident))
-    return session.scalars(
-        select(Ticket).where(or_(Ticket.resident_id == resident.id, unknown)).order_by(Ticket.id)
-    ).all()
-
-
-def own_numbers(session: Session, resident: Resident) -> list[str]:
-    """The numbers that no other resident has."""
-    mine = {number.phone for number in resident.phones}
-    shared = session.scalars(
-        select(ResidentPhone.phone).where(
-            ResidentPhone.phone.in_(mine), ResidentPhone.resident_id != resident.id
-        )
-    )
-    return sorted(mine - set(shared))
 
 
 def months_before(now: datetime, months: int) -> datetime:
@@ -275,7 +217,7 @@ def _old_calls(settings: Settings, now: datetime) -> Select[Any]:
     )  # fmt: skip
 
 
-def _forget_calls(session: Session, which: ColumnElement[bool]) -> None:
+def forget_numbers(session: Session, which: ColumnElement[bool]) -> None:
     calls = select(CALLS.c.id).where(which)
     session.execute(update(TURNS).where(TURNS.c.call_id.in_(calls)).values(memory={}, says=[]))
     session.execute(update(CALLS).where(which).values(phone=None))
@@ -293,7 +235,7 @@ def _ledger_days(settings: Settings) -> int:
     return max(settings.keep_ledger_days, ACCESS_LOG_DAYS + 1)  # a day more: clocks differ
 
 
-def _receipt(
+def receipt(
     session: Session, kind: str, rule: str, count: int, now: datetime, by: Person = SYSTEM, **facts: Any
 ) -> None:  # fmt: skip
     if count:

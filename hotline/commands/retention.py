@@ -87,7 +87,7 @@ def retention_own_data(resident_id: int, file: Path, why: str) -> None:
 def retention_erase(resident_id: int, why: str) -> None:
     """Forget one resident who asked for it: name, numbers, sound and words. Figures stay."""
     from hotline.store import Store
-    from tickets import ledger
+    from tickets import erasure, ledger
     from tickets import retention as rules
     from tickets.models import Resident
 
@@ -100,14 +100,14 @@ def retention_erase(resident_id: int, why: str) -> None:
                 resident = session.get(Resident, resident_id)
                 if resident is None:
                     raise click.ClickException("没有这位居民。")
-                _, recordings = rules.of_resident(session, resident)
+                _, recordings = erasure.of_resident(session, resident)
                 keys = rules.sounds_of(session, recordings)
             for key in keys:
                 store.delete(key)
             with database.writing() as session:
                 resident = session.get_one(Resident, resident_id)
-                rules.erase(session, resident, ledger.SYSTEM, clock.now(), why)
-        except rules.HeldError as error:
+                erasure.erase(session, resident, ledger.SYSTEM, clock.now(), why)
+        except erasure.HeldError as error:
             raise click.ClickException(
                 f"求助 {error} 还没办完，或者有争议要留着，现在不能删。"
             ) from error

@@ -87,11 +87,15 @@ class RtpPorts(PortAllocator):
 class Media(RTPSession):
     """An RTP session that listens to one source only and hands over whole frames in order."""
 
+    # A port just bound may get packets of the call that had it before, until it is configured.
+    _source: Address | None = None
+    _configured = False
+
     def configure(self, keys: Keys, law: int, peers: tuple[Network, ...]) -> None:
         self.keys = keys
         self.law = law
         self._peers = peers
-        self._source: Address | None = None
+        self._configured = True
         self._heard_at = 0.0
         self._strangers = 0
         self._event: tuple[int, str] | None = None  # timestamp and key now held down
@@ -117,7 +121,7 @@ class Media(RTPSession):
 
     def _handle_rtp(self, data: bytes, addr: Address) -> None:
         addr = (addr[0], addr[1])
-        if len(data) < 12 or data[0] >> 6 != 2 or not self._is_ours(addr):
+        if not self._configured or len(data) < 12 or data[0] >> 6 != 2 or not self._is_ours(addr):
             return
         kind = data[1] & 0x7F
         if kind == self._dtmf_payload_type and not self._key_event(data):

@@ -24,6 +24,7 @@ def upgrade() -> None:
         "figure_days",
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("sums", sa.JSON(), nullable=False),
+        sa.Column("minutes", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("day", name=op.f("pk_figure_days")),
     )
     op.create_table(
@@ -485,7 +486,7 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_tickets_open_by_phone", ["phone", "state"], unique=False)
         batch_op.create_index(batch_op.f("ix_tickets_opened_at"), ["opened_at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_tickets_state"), ["state"], unique=False)
+        batch_op.create_index("ix_tickets_state_opened_at", ["state", "opened_at"], unique=False)
 
     op.create_table(
         "calls",
@@ -1077,7 +1078,7 @@ def downgrade() -> None:
 
     op.drop_table("calls")
     with op.batch_alter_table("tickets", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_tickets_state"))
+        batch_op.drop_index("ix_tickets_state_opened_at")
         batch_op.drop_index(batch_op.f("ix_tickets_opened_at"))
         batch_op.drop_index("ix_tickets_open_by_phone")
         batch_op.drop_index(
