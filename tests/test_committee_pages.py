@@ -197,6 +197,9 @@ def test_the_index_finds_any_run_of_characters(tmp_path: Path, database_url: str
         first.text = ""
     assert found("中医院") == []
     with db.writing() as session:
+        search.forget(session, select(Recording.id).where(Recording.id == 2))
+    assert found("中山路") == [], "what is deleted leaves no pair behind"
+    with db.writing() as session:
         assert search.index_again(session) == len(said)
     assert found("医院") == [said[1]]
     db.close()
