@@ -9,6 +9,7 @@ from hotline.commands import roster_changes
 from hotline.commands.asr import asr_group
 from hotline.commands.audit import audit
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
+from hotline.commands.door import door
 from hotline.commands.exchange import exchange, furnish_exchange
 from hotline.commands.export import export
 from hotline.commands.figures import figures
@@ -178,7 +179,7 @@ def fallback() -> None:
 
 
 GROUPS = (
-    asr_group, audit, db, exchange, export, figures, model, people, residents, retention, rings,
+    asr_group, audit, db, door, exchange, export, figures, model, people, residents, retention, rings,
     roster,
 )  # fmt: skip
 for group in GROUPS:

@@ -3,6 +3,7 @@
 import ivr.models
 import tickets.books
 import tickets.checklist
+import tickets.devices
 import tickets.dossier
 import tickets.figure_days
 import tickets.matters
@@ -11,20 +12,22 @@ import tickets.outings
 import tickets.reminders
 import tickets.rota
 import tickets.rounds
-import tickets.triggers  # made with the tables
+import tickets.search
 from hotline.db import Base
 
 metadata = Base.metadata
 rooms = (
     ivr.models,
     tickets.books,
-    tickets.figure_days,
     tickets.checklist,
+    tickets.devices,
     tickets.dossier,
+    tickets.figure_days,
     tickets.matters,
     tickets.models,
     tickets.outings,
     tickets.reminders,
     tickets.rota,
     tickets.rounds,
+    tickets.search,
 )

@@ -131,6 +131,8 @@ class Volunteer(Base):
     locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
     ring_me: Mapped[bool | None] = mapped_column(default=None)  # None: as the setting says
     active: Mapped[bool] = mapped_column(default=True)
+    totp_secret: Mapped[str | None] = mapped_column(String(64), default=None)  # the second factor
+    totp_step: Mapped[int] = mapped_column(default=0)  # the last code used: each is good once
     # the secret part of the address of their own calendar feed
     feed_token: Mapped[str | None] = mapped_column(String(64), default=None, unique=True)
 

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session, aliased
 from hotline.clock import local
 from hotline.config import Settings
 from hotline.db import UtcDateTime
-from tickets import ledger
+from tickets import ledger, search
 from tickets.books import LedgerMark, Receipt
 from tickets.guard import ACCESS_LOG_DAYS
 from tickets.ledger import LEDGER, SYSTEM, Person
@@ -128,6 +128,7 @@ def make_nameless(
     outings = select(JourneyTicket.journey_id).where(JourneyTicket.ticket_id.in_(ids))
     session.execute(update(Journey).where(Journey.id.in_(outings)).values(reason_note=""))
     recordings = select(Recording.id).where(Recording.ticket_id.in_(ids))
+    search.forget(session, recordings)
     session.execute(
         update(Transcript)
         .where(Transcript.recording_id.in_(recordings))

@@ -7,39 +7,29 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from itertools import pairwise
-from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from flask import (
-    Blueprint,
-    Flask,
-    Request,
-    flash,
-    redirect,
-    render_template,
-    request,
-    session,
-    url_for,
-)
+from flask import Flask, Request, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
-from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
+from flask_login import LoginManager, UserMixin
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from werkzeug import Response
 
 from hotline import secret
 from hotline.clock import Clock
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.runtime import Runtime
-from hotline.web.guard import MACHINES, open_to_all
-from tickets import ledger
+from hotline.web import totp
+from hotline.web.guard import MACHINES
+from tickets import devices, ledger
 from tickets.models import Role, Volunteer
 
 WRONG_PINS = 5
 LOCKED_FOR = timedelta(minutes=10)
 PIN_DIGITS = 6
+DEVICE_COOKIE = "hotline_device"
 LONGEST_PIN = 64  # nobody types more; argon2 need not chew on it
 
 hasher = PasswordHasher()
@@ -57,6 +47,7 @@ class Visitor(UserMixin):  # type: ignore[misc]  # flask-login has no types
     name: str
     role: Role
     seal: str
+    second: bool = False  # has a second factor
 
     def get_id(self) -> str:
         return f"{self.id}:{self.seal}"
@@ -74,6 +65,8 @@ class Answer(StrEnum):
     NO_PIN = "no_pin"
     WRONG = "wrong"
     LOCKED = "locked"
+    CODE = "code"  # the PIN is right; the second factor is asked for next
+    STRANGE_DEVICE = "strange_device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +74,8 @@ class Knock:
     """What came of one try at the door."""
 
     answer: Answer
-    visitor: Visitor | None = None
+    visitor: Visitor | None = None  # who is in
+    half: Visitor | None = None  # whose PIN was right, and whose code is asked for next
     tries_left: int = 0
     minutes: int = 0
 
@@ -116,31 +110,69 @@ def knock(
         return Knock(Answer.NO_PIN)
     now = clock()
     with db.writing() as session:
-        person = _active(session, volunteer_id, lock=True)
-        if person and person.locked_until and person.locked_until > now:
-            return Knock(Answer.LOCKED, minutes=_minutes(person.locked_until - now))
+        person = active(session, volunteer_id, lock=True)
+        if said := _count(person, now):
+            return said
         kept = person.pin_hash if person else None
-        if person:
-            if person.locked_until:  # the wait is over: count anew
-                person.wrong_pins, person.locked_until = 0, None
-            person.wrong_pins += 1
-            tries_left = WRONG_PINS - person.wrong_pins
-            if tries_left <= 0:
-                person.locked_until = now + LOCKED_FOR
     # Not inside the transaction: it takes a twentieth of a second, and others are writing.
     right = _fits(kept, pin) and person is not None
     with db.writing() as session:
-        person = _active(session, volunteer_id, lock=True)
-        if right and person:
-            person.wrong_pins, person.locked_until = 0, None
-            _note(session, person, "sign_in", now, origin)
-            return Knock(Answer.WELCOME, _visitor(person))
-        if person:
-            _note(session, person, "wrong_pin" if tries_left > 0 else "locked_out", now, origin)
-            if tries_left <= 0:
-                return Knock(Answer.LOCKED, minutes=_minutes(LOCKED_FOR))
-            return Knock(Answer.WRONG, tries_left=tries_left)
-    return Knock(Answer.WRONG, tries_left=WRONG_PINS - 1)
+        person = active(session, volunteer_id, lock=True)
+        if person is None:
+            return Knock(Answer.WRONG, tries_left=WRONG_PINS - 1)
+        if not right:
+            return _wrong(session, person, "wrong_pin", now, origin)
+        if person.totp_secret:
+            # not forgiven yet: a right PIN must not buy five more codes
+            person.wrong_pins, person.locked_until = person.wrong_pins - 1, None
+            return Knock(Answer.CODE, half=visitor_of(person))
+        return _welcome(session, person, now, origin)
+
+
+def knock_again(db: Database, clock: Clock, half: Visitor, code: str) -> Knock:
+    """The second step: six digits of the person's own device, each good once."""
+    now = clock()
+    with db.writing() as session:
+        person = active(session, half.id, lock=True)
+        if person is None or person.totp_secret is None or visitor_of(person).seal != half.seal:
+            return Knock(Answer.NO_NAME)
+        if said := _count(person, now):
+            return said
+        step = totp.step(person.totp_secret, code, now)
+        if step is None or step <= person.totp_step:
+            return _wrong(session, person, "wrong_code", now)
+        person.totp_step = step
+        return _welcome(session, person, now)
+
+
+def _count(person: Volunteer | None, now: datetime) -> Knock | None:
+    """Count a try; the answer if there are none left."""
+    if person is None:
+        return None
+    if person.locked_until and person.locked_until > now:
+        return Knock(Answer.LOCKED, minutes=_minutes(person.locked_until - now))
+    if person.locked_until:  # the wait is over: count anew
+        person.wrong_pins, person.locked_until = 0, None
+    person.wrong_pins += 1
+    if person.wrong_pins >= WRONG_PINS:
+        person.locked_until = now + LOCKED_FOR
+    return None
+
+
+def _welcome(session: Session, person: Volunteer, now: datetime, origin: str = "desk") -> Knock:
+    person.wrong_pins, person.locked_until = 0, None
+    note(session, person, "sign_in", now, origin)
+    return Knock(Answer.WELCOME, visitor_of(person))
+
+
+def _wrong(
+    session: Session, person: Volunteer, act: str, now: datetime, origin: str = "desk"
+) -> Knock:
+    tries_left = WRONG_PINS - person.wrong_pins
+    note(session, person, act if tries_left > 0 else "locked_out", now, origin)
+    if tries_left <= 0:
+        return Knock(Answer.LOCKED, minutes=_minutes(LOCKED_FOR))
+    return Knock(Answer.WRONG, tries_left=tries_left)
 
 
 def install(app: Flask, runtime: Runtime) -> None:
@@ -165,68 +197,23 @@ def install(app: Flask, runtime: Runtime) -> None:
         if not number.isdigit():
             return None
         with runtime.db.reading() as session:
-            person = _active(session, int(number))
-            visitor = _visitor(person) if person else None
+            person = active(session, int(number))
+            visitor = visitor_of(person) if person else None
+            if visitor and not may_be_here(runtime, session, visitor):
+                return None  # the device was ended meanwhile
         return visitor if visitor and secrets.compare_digest(visitor.seal, seal) else None
 
-    app.register_blueprint(make_blueprint(runtime))
+
+def may_be_here(runtime: Runtime, session: Session, visitor: Visitor) -> bool:
+    """Volunteers sign in on a device of the room; elsewhere only who has a second factor."""
+    return visitor.second or on_own_device(runtime, session)
 
 
-def make_blueprint(runtime: Runtime) -> Blueprint:
-    door = Blueprint("door", __name__)
-
-    def show(said: Knock | None, chosen: int | None, status: int = 200) -> tuple[str, int]:
-        with runtime.db.reading() as session:
-            people = session.execute(
-                select(Volunteer.id, Volunteer.name)
-                .where(Volunteer.active, Volunteer.pin_hash.is_not(None))
-                .order_by(Volunteer.name)
-            ).all()
-        page = render_template(
-            "door.html", people=people, said=said, chosen=chosen, next=_inside(request.values)
-        )
-        return page, status
-
-    @door.get("/door")
-    @open_to_all("one has to come in somewhere")
-    def open_door() -> Any:
-        if current_user.is_authenticated:
-            return redirect(url_for("desk.today"))
-        return show(None, _number(request.cookies.get("hotline_name", "")))
-
-    @door.post("/door")
-    @open_to_all("one has to come in somewhere")
-    def try_door() -> Any:
-        chosen = _number(request.form.get("who", ""))
-        pin = request.form.get("pin", "").strip()[:LONGEST_PIN]
-        said = knock(runtime.db, runtime.clock, chosen, pin)
-        if said.visitor is None:
-            return show(said, chosen, 401)
-        session.clear()
-        login_user(said.visitor)
-        session.permanent = True
-        response: Response = redirect(_inside(request.form) or url_for("desk.today"))
-        # whose device it is, so that the name need not be looked for every morning
-        response.set_cookie(
-            "hotline_name", str(said.visitor.id), max_age=31_536_000, httponly=True,
-            samesite="Lax", secure=_is_secure(runtime.settings),
-        )  # fmt: skip
-        return response
-
-    @door.post("/leave")
-    @open_to_all("leaving is always allowed")
-    def leave() -> Any:
-        if current_user.is_authenticated:
-            with runtime.db.writing() as db_session:
-                person = _active(db_session, current_user.id)
-                if person:
-                    _note(db_session, person, "sign_out", runtime.clock())
-            logout_user()
-        session.clear()
-        flash("您已经退出了。")
-        return redirect(url_for("door.open_door"))
-
-    return door
+def on_own_device(runtime: Runtime, session: Session) -> bool:
+    """Whether this browser was enrolled; a demonstration has no doors."""
+    return runtime.settings.demo or devices.is_enrolled(
+        session, request.cookies.get(DEVICE_COOKIE, "")
+    )
 
 
 class HouseSessions(SecureCookieSessionInterface):
@@ -241,7 +228,7 @@ class HouseSessions(SecureCookieSessionInterface):
         return super().open_session(app, request)
 
     def get_cookie_secure(self, app: Flask) -> bool:
-        return _is_secure(self._settings)
+        return is_secure(self._settings)
 
 
 def secret_key(settings: Settings) -> str:
@@ -249,29 +236,23 @@ def secret_key(settings: Settings) -> str:
     return settings.secret_key or secret.kept(settings.data_folder, "secret.key")
 
 
-def _is_secure(settings: Settings) -> bool:
+def is_secure(settings: Settings) -> bool:
     behind_proxy = settings.public_url == f"https://{request.host}"
     return request.is_secure or behind_proxy
 
 
-def _inside(values: Any) -> str | None:
-    """The page asked for before signing in, if it is one of ours."""
-    where = str(values.get("next") or "")
-    plain = where.startswith("/") and not where.startswith("//") and "\\" not in where
-    return where if plain and where.isprintable() and len(where) < 300 else None
-
-
-def _active(session: Session, volunteer_id: int, *, lock: bool = False) -> Volunteer | None:
+def active(session: Session, volunteer_id: int, *, lock: bool = False) -> Volunteer | None:
     asked = select(Volunteer).where(Volunteer.id == volunteer_id, Volunteer.active)
     return session.scalar(asked.with_for_update() if lock else asked)
 
 
-def _visitor(person: Volunteer) -> Visitor:
-    seal = hashlib.sha256((person.pin_hash or "").encode()).hexdigest()[:16]
-    return Visitor(person.id, person.name, person.role, seal)
+def visitor_of(person: Volunteer) -> Visitor:
+    kept = f"{person.pin_hash}{person.totp_secret or ''}"
+    seal = hashlib.sha256(kept.encode()).hexdigest()[:16]
+    return Visitor(person.id, person.name, person.role, seal, person.totp_secret is not None)
 
 
-def _note(
+def note(
     session: Session, person: Volunteer, act: str, now: datetime, origin: str = "desk"
 ) -> None:
     ledger.write(
@@ -297,7 +278,7 @@ def _is_easy(pin: str) -> bool:
     return len(steps) == 1 and steps <= {0, 1, 9}
 
 
-def _number(written: str) -> int | None:
+def number(written: str) -> int | None:
     return int(written) if written.isascii() and written.isdigit() and len(written) < 10 else None
 
 

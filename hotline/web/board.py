@@ -30,6 +30,7 @@ from tickets.models import (
 from tickets.roster import on_duty
 
 MOST_SHOWN = 200
+MOST_FINISHED = 50  # nobody reads further back; the count says how many there are
 ENDED = tuple(state for state in State if state not in OPEN)
 
 
@@ -93,13 +94,19 @@ def to_do(session: Session, settings: Settings, me: Standing, now: datetime) -> 
     return [shown for _, shown in cards]
 
 
+def newer(session: Session, me: Standing, ticket_id: int) -> int:
+    """How many requests came to this person's list after the newest they have seen."""
+    asked = select(func.count()).select_from(Ticket)
+    return session.scalar(asked.where(Ticket.id > ticket_id, Ticket.state.in_(OPEN), _theirs(me))) or 0  # fmt: skip
+
+
 def finished(session: Session, settings: Settings, me: Standing, now: datetime) -> list[Card]:
     """What was finished or ended within the last seven days, the newest first."""
     tickets = session.scalars(
         _shown()
         .where(Ticket.state.in_(ENDED), Ticket.opened_at > now - timedelta(days=7), _theirs(me))
         .order_by(Ticket.opened_at.desc())
-        .limit(MOST_SHOWN)
+        .limit(MOST_FINISHED)
     ).all()
     called = understanding.names(session)
     return [card(ticket, settings, now, called) for ticket in tickets]
@@ -110,6 +117,16 @@ def finished_count(session: Session, me: Standing, now: datetime) -> int:
     since = now - timedelta(days=7)
     return session.scalar(
         asked.where(Ticket.state.in_(ENDED), Ticket.opened_at > since, _theirs(me))
+    ) or 0  # fmt: skip
+
+
+def finished_by(session: Session, label: str, now: datetime) -> int:
+    """How many requests this person finished today, by the ledger."""
+    morning = local(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    return session.scalar(
+        select(func.count(LedgerLine.object_id.distinct())).where(
+            LedgerLine.at >= morning, LedgerLine.act == Act.FINISH, LedgerLine.person == label
+        )
     ) or 0  # fmt: skip
 
 
@@ -178,7 +195,7 @@ def hint(ticket: Ticket) -> str:
         if heard.corrected_text:
             return heard.corrected_text
         if heard.trusted and heard.text:
-            return heard.text
+            return words.clean(heard.text)
     return ticket.note or "请听原音"
 
 

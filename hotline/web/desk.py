@@ -1,84 +1,63 @@
 """The desk: today's list, one request, and what may be done with it."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hotline.config import Settings
-from hotline.phone import NotAPhoneError, Phone, mask
 from hotline.runtime import Runtime
-from hotline.web import board, listen, words
+from hotline.web import board, sheet, words
 from hotline.web.board import Standing
 from hotline.web.guard import needs
+from hotline.web.sheet import Refused
 from hotline.web.words import Asks
-from tickets import ledger, matters, merging, numbers, service, understanding
-from tickets.lifecycle import OPEN, Act, ChangedError, NotPossibleError, possible
+from tickets import handover, numbers, service, undo
+from tickets.lifecycle import OPEN, Act, ChangedError, NotPossibleError, TooLateError, possible
 from tickets.merging import NotMergedError
-from tickets.models import Elsewhere, Kind, LedgerLine, Recording, Role, Ticket, Volunteer
+from tickets.models import Elsewhere, Kind, LedgerLine, Role, Ticket, Volunteer
 
 LONGEST_WHY = 400
 LONGEST_MISSING = 200
-LONGEST_TEXT = 5000
-LISTENED_AGAIN = timedelta(minutes=10)  # one listening, however many pieces the browser asks for
-
-TALKED = {"reached": "打通了，说清楚了", "nobody": "没人接，等会再打", "wrong": "号码不对"}
-
-
-class Refused(Exception):  # noqa: N818  # no mistake of ours: a sentence to the person
-    """What was asked for is not done; the name of the sentence, and what it speaks of."""
-
-    def __init__(self, sentence: str, facts: Mapping[str, object] | None = None) -> None:
-        super().__init__(sentence)
-        self.sentence, self.facts = sentence, facts or {}
 
 
 def make_blueprint(runtime: Runtime) -> Blueprint:
     desk = Blueprint("desk", __name__)
     db, settings = runtime.db, runtime.settings
 
-    def me(session: Session, now: datetime) -> Standing:
-        return board.standing(session, current_user, now)
-
-    def show(ticket_id: int, refused: Refused | None = None, status: int = 200) -> Any:
-        """The page of a request; after a refusal with its sentence and all that was typed."""
-        now = runtime.clock()
-        with db.reading() as session:
-            ticket = session.get(Ticket, ticket_id) or abort(404)
-            who = me(session, now)
-            names, called = board.names(session), understanding.names(session)
-            return render_template(
-                "request.html", ticket=ticket, card=board.card(ticket, settings, now, called), me=who,
-                called=called, choices=matters.active(session), guess=understanding.of(ticket), mask=mask,
-                buttons=board.buttons(ticket, who), people=board.others(session, who, ticket),
-                life=board.life(session, ticket, names), told=board.return_calls(ticket), names=names,
-                recordings=merging.recordings(session, ticket),
-                masked=mask(ticket.phone) if ticket.phone else "", now=now, refused=refused,
-                typed=request.form, longest=LONGEST_TEXT,
-                may_take=not who.may_work(ticket) and who.visitor.role is Role.VOLUNTEER and Act.ACCEPT in possible(ticket.state),
-            ), status  # fmt: skip
-
     @desk.get("/")
     @needs(Role.VOLUNTEER)
     def today() -> Any:
         now = runtime.clock()
         with db.reading() as session:
-            who = me(session, now)
+            who = sheet.me(session, now)
             cards = board.to_do(session, settings, who, now)
             return render_template(
-                "today.html", cards=cards, me=who, now=now, finished=board.finished_count(session, who, now)
+                "today.html", cards=cards, me=who, now=now,
+                finished=board.finished_count(session, who, now),
+                newest=max((card.id for card in cards), default=0),
+                left=handover.unheard(session, who.visitor.id),
+                mine_today=board.finished_by(session, current_user.person.label, now),
             )  # fmt: skip
+
+    @desk.get("/news/<int:ticket_id>")
+    @needs(Role.VOLUNTEER)
+    def news(ticket_id: int) -> Response:
+        """A word for the page of today when something came after this request; empty when nothing did."""
+        now = runtime.clock()
+        with db.reading() as session:
+            count = board.newer(session, sheet.me(session, now), ticket_id)
+        said = f"有{count}件新的，点这里看" if count else ""
+        return Response(said, content_type="text/plain; charset=utf-8")
 
     @desk.get("/done")
     @needs(Role.VOLUNTEER)
     def done() -> Any:
         now = runtime.clock()
         with db.reading() as session:
-            who = me(session, now)
+            who = sheet.me(session, now)
             return render_template(
                 "done.html", cards=board.finished(session, settings, who, now), me=who, now=now
             )
@@ -89,13 +68,13 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         now = runtime.clock()
         with db.reading() as session:
             return render_template(
-                "all.html", cards=board.everything(session, settings, now), me=me(session, now), now=now
+                "all.html", cards=board.everything(session, settings, now), me=sheet.me(session, now), now=now
             )  # fmt: skip
 
     @desk.get("/request/<int:ticket_id>")
     @needs(Role.VOLUNTEER)
     def one(ticket_id: int) -> Any:
-        return show(ticket_id)
+        return sheet.show(runtime, ticket_id)
 
     @desk.post("/request/<int:ticket_id>")
     @needs(Role.VOLUNTEER)
@@ -104,121 +83,36 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         now = runtime.clock()
         try:
             with db.writing() as session:
-                owed, said = _press(session, me(session, now), _locked(session, ticket_id), now)
+                owed, said = _press(
+                    session, sheet.me(session, now), sheet.locked(session, ticket_id), now
+                )
         except Refused as refused:
-            return show(ticket_id, refused, 409)
+            return sheet.show(runtime, ticket_id, refused, 409)
         runtime.bell.ring(*owed)
         flash(said)
         return redirect(url_for("desk.one", ticket_id=ticket_id))
 
-    @desk.post("/request/<int:ticket_id>/call")
+    @desk.post("/request/<int:ticket_id>/undo")
     @needs(Role.VOLUNTEER)
-    def call(ticket_id: int) -> Any:
-        """Show a whole number, once it is written down who sees it."""
+    def undo_last(ticket_id: int) -> Any:
+        """撤回: take back what one has just pressed."""
         now = runtime.clock()
         try:
             with db.writing() as session:
-                ticket = _locked(session, ticket_id)
-                _must_be_theirs(me(session, now), ticket)
-                if ticket.phone is None:
-                    raise Refused("no_number")
-                ledger.write(
-                    session, at=now, person=current_user.person, act="see_number",
-                    object_kind="ticket", object_id=ticket.id, why="打电话",
-                )  # fmt: skip
-                dialled, name = Phone(ticket.phone).dialled, board.title(ticket)
-        except Refused as refused:
-            return show(ticket_id, refused, 409)
-        return render_template(
-            "call.html", ticket_id=ticket_id, name=name, dialled=dialled, talked=TALKED,
-            grouped=words.grouped(dialled),
-        )  # fmt: skip
-
-    @desk.post("/request/<int:ticket_id>/called")
-    @needs(Role.VOLUNTEER)
-    def called(ticket_id: int) -> Any:
-        """How the call went."""
-        now, how = runtime.clock(), request.form.get("how", "")
-        try:
-            with db.writing() as session:
-                ticket = _locked(session, ticket_id)
-                _must_be_theirs(me(session, now), ticket)
-                if how not in TALKED:
-                    raise Refused("no_answer_chosen")
-                if how == "reached":
-                    ticket.contacted_at = ticket.contacted_at or now
-                ledger.write(
-                    session, at=now, person=current_user.person, act="called",
-                    object_kind="ticket", object_id=ticket.id, why=TALKED[how],
-                )  # fmt: skip
-        except Refused as refused:
-            return show(ticket_id, refused, 409)
-        flash(f"记下来了：{TALKED[how]}。")
+                ticket = sheet.locked(session, ticket_id)
+                undo.undo(session, settings, ticket, current_user.person, now, seen=_seen())
+        except TooLateError as error:
+            return sheet.show(runtime, ticket_id, Refused("too_late", {"why": error.why}), 409)
+        except ChangedError:
+            return sheet.show(runtime, ticket_id, Refused("too_late", {"why": "built_on"}), 409)
+        flash("撤回了，跟没点过一样。")
         return redirect(url_for("desk.one", ticket_id=ticket_id))
 
-    @desk.get("/request/<int:ticket_id>/call")
-    @desk.get("/request/<int:ticket_id>/called", endpoint="called_again")
-    @desk.get("/request/<int:ticket_id>/about", endpoint="about_again")
+    @desk.get("/request/<int:ticket_id>/undo")
     @needs(Role.VOLUNTEER)
-    def call_again(ticket_id: int) -> Any:
+    def undo_again(ticket_id: int) -> Any:
         """The address of a form, opened again from the browser's history."""
         return redirect(url_for("desk.one", ticket_id=ticket_id))
-
-    @desk.post("/request/<int:ticket_id>/about")
-    @needs(Role.VOLUNTEER)
-    def about(ticket_id: int) -> Any:
-        """What it is about, and the number that was spoken, once a person has looked."""
-        now = runtime.clock()
-        try:
-            with db.writing() as session:
-                ticket = _locked(session, ticket_id)
-                _must_be_theirs(me(session, now), ticket)
-                _say_what(session, settings, ticket, now)
-        except Refused as refused:
-            return show(ticket_id, refused, 409)
-        flash("记下来了。")
-        return redirect(url_for("desk.one", ticket_id=ticket_id, _anchor="about"))
-
-    @desk.get("/recording/<int:recording_id>")
-    @needs(Role.VOLUNTEER)
-    def sound(recording_id: int) -> Response:
-        """A recording, once it is written down who listens."""
-        now = runtime.clock()
-        with db.writing() as session:
-            recording = session.get(Recording, recording_id)
-            if recording is None or recording.key is None:
-                abort(404)
-            key, media_type = recording.key, recording.media_type
-            if not _is_listening(session, recording_id, now):
-                ledger.write(
-                    session, at=now, person=current_user.person, act="listen", object_kind="recording",
-                    object_id=recording_id, ticket=recording.ticket_id,
-                )  # fmt: skip
-        try:
-            return listen.respond(runtime.store, key, media_type)
-        except FileNotFoundError:
-            abort(404)
-
-    @desk.post("/recording/<int:recording_id>/text")
-    @needs(Role.VOLUNTEER)
-    def correct(recording_id: int) -> Any:
-        """What a person heard, beside what the machine heard; both are kept."""
-        now, text = runtime.clock(), words.clean(request.form.get("text", ""))
-        with db.reading() as session:
-            found = session.get(Recording, recording_id)
-            ticket_id = found.ticket_id if found else None
-        if ticket_id is None:
-            abort(404)
-        try:
-            with db.writing() as session:
-                _must_be_theirs(me(session, now), _locked(session, ticket_id))
-                _write_text(session, recording_id, text, now)
-        except Refused as refused:
-            return show(ticket_id, refused, 409)
-        flash("改好了，记下来了。机器听写的原话也留着。")
-        return redirect(
-            url_for("desk.one", ticket_id=ticket_id, _anchor=f"recording-{recording_id}")
-        )
 
     return desk
 
@@ -232,7 +126,7 @@ def _press(session: Session, me: Standing, ticket: Ticket, now: datetime) -> tup
         raise Refused("no_button") from None
     takes_over = what is Act.ACCEPT and me.visitor.role is Role.VOLUNTEER
     if not takes_over:
-        _must_be_theirs(me, ticket)
+        sheet.must_be_theirs(me, ticket)
     if form.get("seen") != ticket.state.value or what not in possible(ticket.state):
         raise _stale(session, me, ticket, what)
     button = words.BUTTONS[what]
@@ -309,68 +203,4 @@ def _stale(session: Session, me: Standing, ticket: Ticket, what: Act) -> Refused
     who = words.person(last.person, board.names(session)) if last else ""
     return Refused(
         "changed", {"act": what, "state": words.STATES[ticket.state], "who": who, "stays": ticket.state in OPEN}
-    )  # fmt: skip
-
-
-def _must_be_theirs(me: Standing, ticket: Ticket) -> None:
-    if not me.may_work(ticket):
-        raise Refused("not_yours", {"who": ticket.assignee.name if ticket.assignee else ""})
-
-
-def _locked(session: Session, ticket_id: int) -> Ticket:
-    return session.get(Ticket, ticket_id, with_for_update=True) or abort(404)
-
-
-def _is_listening(session: Session, recording_id: int, now: datetime) -> bool:
-    """Whether this person's listening is written down already."""
-    return session.scalar(
-        select(LedgerLine.sequence).where(
-            LedgerLine.object_kind == "recording", LedgerLine.object_id == recording_id,
-            LedgerLine.act == "listen", LedgerLine.person == current_user.person.label,
-            LedgerLine.at > now - LISTENED_AGAIN,
-        ).limit(1)
-    ) is not None  # fmt: skip
-
-
-def _say_what(session: Session, settings: Settings, ticket: Ticket, now: datetime) -> None:
-    """Both answers of the one form, or neither: each may be left open."""
-    form, by = request.form, current_user.person
-    code, phone = form.get("matter", ""), ""
-    chosen = matters.named(session, code)
-    if code and chosen is None:
-        raise Refused("no_matter")
-    if ticket.phone is None:
-        phone = words.clean(form.get("phone", ""))
-        suggestion = understanding.of(ticket)
-        if not phone and form.get("spoken") and suggestion and suggestion.phone:
-            phone = suggestion.phone
-    if not chosen and not phone:
-        raise Refused("nothing_said")
-    if phone:
-        try:
-            number = Phone.parse(phone, country=settings.country, area=settings.area_code).e164
-        except NotAPhoneError:
-            raise Refused("no_phone") from None
-        understanding.take_number(session, ticket, number, by, now)
-    if chosen:
-        understanding.choose(session, ticket, chosen, by, now)
-
-
-def _write_text(session: Session, recording_id: int, text: str, now: datetime) -> None:
-    recording = session.get_one(Recording, recording_id)
-    heard = recording.transcript
-    if heard is None:
-        raise Refused("not_heard_yet")
-    if not text:
-        raise Refused("no_text")
-    if len(text) > LONGEST_TEXT:
-        raise Refused("long_text", {"length": len(text), "longest": LONGEST_TEXT})
-    seen = request.form.get("seen_text", "")
-    if words.clean(seen) not in {heard.corrected_text or heard.text, text}:
-        # Somebody else wrote in the meantime; what this person typed stays on the page.
-        raise Refused("text_changed", {"text": heard.corrected_text or heard.text})
-    heard.corrected_text, heard.corrected_by, heard.corrected_at = text, current_user.id, now
-    ledger.write(
-        session, at=now, person=current_user.person, act="correct", object_kind="ticket",
-        object_id=recording.ticket_id, recording=recording_id,
     )  # fmt: skip

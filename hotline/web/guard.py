@@ -26,6 +26,8 @@ INCLUDES = {
     Role.COMMITTEE: frozenset({Role.VOLUNTEER, Role.LEAD, Role.COMMITTEE}),
     Role.ADMIN: frozenset(Role),
 }
+# All an administrator without a second factor may open.
+SETS_UP = frozenset({"door.own_second", "door.keep_second"})
 
 POLICY = {
     "default-src": "'none'",
@@ -94,7 +96,7 @@ def unmarked(app: Flask) -> list[str]:
     return sorted(name for name, view in app.view_functions.items() if not _mark(view))
 
 
-def install(app: Flask, csrf: CSRFProtect) -> None:
+def install(app: Flask, csrf: CSRFProtect, *, second_factor: bool) -> None:
     """Ask before every request who may; set the headers after it."""
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False  # asked here, where the marks are known
     open_to_all("stylesheet, scripts and marks hold no word of anybody")(
@@ -120,6 +122,9 @@ def install(app: Flask, csrf: CSRFProtect) -> None:
                 return redirect(url_for("door.open_door", next=request.full_path.rstrip("?")))
             if not may(current_user.role, *roles):
                 abort(403)
+            alone = second_factor and current_user.role is Role.ADMIN and not current_user.second
+            if alone and request.endpoint not in SETS_UP:
+                return redirect(url_for("door.own_second"))
         if not getattr(view, "asks_header", False):
             csrf.protect()
         elif request.method != "GET" and OWN_HEADER not in request.headers:

@@ -3,6 +3,8 @@
 from typing import Any
 
 from flask import Flask, render_template, request
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
@@ -10,7 +12,33 @@ from werkzeug.exceptions import HTTPException
 from hotline import logs
 from hotline.phone import Phone
 from hotline.runtime import Runtime
-from hotline.web import auth, desk, feed, guard, handset, twin, words
+from hotline.web import (
+    about,
+    audit,
+    auth,
+    calling,
+    cases,
+    catalogue,
+    desk,
+    devices,
+    door,
+    feed,
+    figures,
+    finding,
+    guard,
+    handover,
+    handset,
+    health,
+    letters,
+    outings,
+    papers,
+    people,
+    rota,
+    sounds,
+    twin,
+    walkin,
+    words,
+)
 
 log = logs.logger(__name__)
 
@@ -27,13 +55,36 @@ def install(app: Flask, runtime: Runtime) -> None:
     )  # fmt: skip
     csrf = CSRFProtect(app)
     auth.install(app, runtime)
-    app.register_blueprint(desk.make_blueprint(runtime))
-    app.register_blueprint(feed.make_blueprint(runtime))
+    letters.install(app)
+    # Kept in memory, by each process: it stops a guesser's hammering, the ledger of tries is the database's.
+    limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
+    app.register_blueprint(door.make_blueprint(runtime, limiter))
+    for room in (
+        desk,
+        calling,
+        about,
+        outings,
+        sounds,
+        papers,
+        devices,
+        feed,
+        figures,
+        finding,
+        cases,
+        audit,
+        catalogue,
+        health,
+        walkin,
+        handover,
+        rota,
+        people,
+    ):
+        app.register_blueprint(room.make_blueprint(runtime))
     if settings.demo:
         telephones = twin.Exchange(settings, runtime.clock)
         app.register_blueprint(handset.make_blueprint(runtime, app, telephones))
         app.register_blueprint(twin.make_blueprint(settings, telephones))
-    guard.install(app, csrf)
+    guard.install(app, csrf, second_factor=not settings.demo)
 
     @app.errorhandler(CSRFError)
     def old_form(error: CSRFError) -> Any:

@@ -7,10 +7,12 @@ from enum import StrEnum
 from typing import Any
 
 from hotline.clock import local
+from hotline.phone import mask
 from tickets.lifecycle import Act, State
 from tickets.models import Event, LedgerLine
 from tickets.return_calls import RESULTS
 from tickets.returns import Outcome
+from tickets.trips import Reason
 
 STATES: Mapping[State, str] = {
     State.NEW: "还没人接",
@@ -68,6 +70,22 @@ BUTTONS: Mapping[Act, Button] = {
     Act.VOID: Button("打错了，没这事", Asks.WHY, "怎么看出来的？", ("打错了", "没有声音", "不是找我们的")),
 }  # fmt: skip
 
+TALKED = {
+    "reached": "打通了，已经说清楚",
+    "go_out": "打通了，还要出门办",
+    "nobody": "没人接，等会再打",
+}
+WRONG_NUMBER = "号码不对"
+
+REASONS: Mapping[Reason, str] = {
+    Reason.MATERIALS: "东西没带齐",
+    Reason.CLOSED: "窗口关门",
+    Reason.BREAKDOWN: "机器坏了",
+    Reason.WRONG_PLACE: "找错地方",
+    Reason.IN_PERSON: "要本人到场",
+    Reason.OTHER: "别的原因",
+}
+
 DID: Mapping[str, str] = {
     "open": "登记",
     "assign": "派给{to}",
@@ -95,8 +113,15 @@ DID: Mapping[str, str] = {
     "keep_reply": "{who}在回电话时说了话",
     "see_number": "{who}看了电话号码",
     "called": "{who}打了电话：{why}",
-    "play_back": "{who}听了一遍自己的话",
+    "spot_check": "{who}抽查过：{why}",
     "correct": "{who}改了听写的字",
+    "outing": "{who}记了一次出门",
+    "withdraw_outing": "{who}撤回了一次出门",
+    "take_along": "{who}带走了他的东西",
+    "give_back": "{who}说东西还了",
+    "confirm_back": "他本人说东西收到了",
+    "describe": "{who}记下是什么事",
+    "play_back": "{who}听了一遍自己的话",
     "choose_matter": "{who}看是{why}",
     "take_number": "{who}记下了他说的号码",
 }
@@ -130,6 +155,11 @@ def person(label: str, names: Mapping[int, str]) -> str:
 def outcome(word: str | None) -> str:
     """How a try of a return call went."""
     return RESULTS[Outcome(word)] if word in list(Outcome) else "正在打"
+
+
+def caller(phone: str | None) -> str:
+    """A caller nobody need recognise: 138****1234, or that the number was not shown."""
+    return mask(phone) if phone else "号码没显示"
 
 
 def hour(at: datetime) -> str:

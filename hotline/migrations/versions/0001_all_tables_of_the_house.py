@@ -163,6 +163,8 @@ def upgrade() -> None:
         sa.Column("locked_until", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("ring_me", sa.Boolean(), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("totp_secret", sa.String(length=64), nullable=True),
+        sa.Column("totp_step", sa.Integer(), nullable=False),
         sa.Column("feed_token", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_volunteers")),
         sa.UniqueConstraint("feed_token", name=op.f("uq_volunteers_feed_token")),
@@ -223,6 +225,26 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("days_off", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_days_off_day"), ["day"], unique=False)
+
+    op.create_table(
+        "devices",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("offered_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("code_hash", sa.String(length=64), nullable=False),
+        sa.Column("code_until", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("offered_by", sa.Integer(), nullable=True),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=True),
+        sa.Column("enrolled_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["offered_by"], ["volunteers.id"], name=op.f("fk_devices_offered_by")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_devices")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_devices_token_hash")),
+    )
+    with op.batch_alter_table("devices", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_devices_code_hash"), ["code_hash"], unique=False)
 
     op.create_table(
         "journeys",
@@ -949,6 +971,24 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "transcript_grams",
+        sa.Column("gram", sa.String(length=2), nullable=False),
+        sa.Column("transcript_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["transcript_id"],
+            ["transcripts.id"],
+            name=op.f("fk_transcript_grams_transcript_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("gram", "transcript_id", name=op.f("pk_transcript_grams")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("transcript_grams", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_transcript_grams_transcript_id"), ["transcript_id"], unique=False
+        )
+
+    op.create_table(
         "try_promises",
         sa.Column("try_id", sa.Integer(), nullable=False),
         sa.Column("promise_id", sa.Integer(), nullable=False),
@@ -994,6 +1034,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_try_promises_promise_id"))
 
     op.drop_table("try_promises")
+    with op.batch_alter_table("transcript_grams", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_transcript_grams_transcript_id"))
+
+    op.drop_table("transcript_grams")
     with op.batch_alter_table("return_tries", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_return_tries_promise_id"))
         batch_op.drop_index(batch_op.f("ix_return_tries_placed_at"))
@@ -1099,6 +1143,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_journeys_at"))
 
     op.drop_table("journeys")
+    with op.batch_alter_table("devices", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_devices_code_hash"))
+
+    op.drop_table("devices")
     with op.batch_alter_table("days_off", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_days_off_day"))
 

@@ -1,0 +1,102 @@
+"""台账和抽查: whether the ledger is whole, the sheets to take along, and which requests to look at again."""
+
+import secrets
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from flask import Blueprint, Response, abort, flash, redirect, render_template, url_for
+from flask_login import current_user
+from sqlalchemy import select
+
+from hotline.runtime import Runtime
+from hotline.web import board
+from hotline.web.figures import asked_month, in_order
+from hotline.web.guard import needs
+from tickets import audit, export, ledger, listings, spot_checks
+from tickets.audit import Verdict
+from tickets.books import SpotCheck
+from tickets.export import TooLongError
+from tickets.models import Role, Ticket
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def make_blueprint(runtime: Runtime) -> Blueprint:
+    books = Blueprint("audit", __name__, url_prefix="/audit")
+    db = runtime.db
+
+    def show(verdict: Verdict | None = None) -> Any:
+        now = runtime.clock()
+        month = asked_month(now)
+        with db.reading() as session:
+            checks = session.scalars(
+                select(SpotCheck).where(SpotCheck.month == f"{month.first:%Y-%m}").order_by(SpotCheck.id)
+            ).all()  # fmt: skip
+            tickets = {
+                row.id: row for row in in_order(session, Ticket, [c.ticket_id for c in checks])
+            }
+            return render_template(
+                "audit.html", verdict=verdict, checks=checks, tickets=tickets, month=month, now=now,
+                sheets=listings.SHEETS, title=board.title, names=board.names(session),
+                earlier=month.before.first, later=month.after if month.end <= now else None,
+            )  # fmt: skip
+
+    @books.get("")
+    @needs(Role.COMMITTEE)
+    def overview() -> Any:
+        return show()
+
+    @books.post("/verify")
+    @needs(Role.COMMITTEE)
+    def verify() -> Any:
+        """Read every line of the ledger and say whether it is as it was written."""
+        with db.reading() as session:
+            return show(audit.verify(session))
+
+    @books.post("/draw")
+    @needs(Role.COMMITTEE)
+    def draw() -> Any:
+        """Draw the month's spot checks; the seed is written down, so that anybody can draw them again."""
+        now = runtime.clock()
+        month = asked_month(now)
+        with db.writing() as session:
+            before = session.scalar(select(SpotCheck.seed).where(SpotCheck.month == f"{month.first:%Y-%m}").limit(1))  # fmt: skip
+            seed = before if before is not None else secrets.randbelow(1_000_000)
+            drawn = spot_checks.draw(session, month, seed, current_user.person, now)
+        flash(f"抽好了，一共 {len(drawn)} 件。")
+        return redirect(url_for("audit.overview", month=f"{month.first:%Y-%m}"))
+
+    @books.get("/verify")
+    @books.get("/draw", endpoint="draw_again")
+    @needs(Role.COMMITTEE)
+    def from_history() -> Any:
+        """The address of a form, opened again from the browser's history."""
+        return redirect(url_for("audit.overview"))
+
+    @books.get("/<key>.xlsx")
+    @needs(Role.COMMITTEE)
+    def sheet(key: str) -> Any:
+        """One sheet of a month, numbers masked, once it is written down who takes it."""
+        now, asked = runtime.clock(), listings.BY_KEY.get(key) or abort(404)
+        month = asked_month(now)
+        name = f"{month.first:%Y-%m}"
+        with db.writing() as session:
+            ledger.write(
+                session, at=now, person=current_user.person, act="export", object_kind="sheet",
+                object_id=None, sheet=key, month=name,
+            )  # fmt: skip
+        with TemporaryDirectory() as folder, db.reading() as session:
+            path = Path(folder) / "sheet.xlsx"
+            try:
+                with path.open("wb") as file:
+                    export.write_xlsx(session, asked, month.start, min(month.end, now), file)
+            except TooLongError:
+                abort(413)
+            written = path.read_bytes()
+        return Response(
+            written, content_type=XLSX,
+            headers={"Content-Disposition": f'attachment; filename="{key}-{name}.xlsx"'},
+        )  # fmt: skip
+
+    return books

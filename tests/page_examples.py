@@ -1,0 +1,171 @@
+"""Something of everything for the pages to show, and an example of every argument an address takes."""
+
+from datetime import timedelta
+from typing import Any
+
+from desk_house import LI, DeskHouse
+from sqlalchemy import select
+
+from ivr.models import Call
+from tickets import checklist, feed, footwork, ledger, service, spot_checks
+from tickets.counting import Period
+from tickets.lifecycle import Act
+from tickets.models import Kind, Recording, Ticket, Volunteer
+from tickets.outings import Reason, Went
+
+LONG = (
+    "我住在三幢二单元五零一，厨房的水管从昨天晚上就在漏水，地上都是水，腿脚不方便，麻烦你们快一点找个师傅来看看。"
+    * 3
+)
+NASTY = '<script>alert(1)</script>=1+1\u202e"><b>我要交水费</b>'
+
+
+def seed(desk: DeskHouse) -> None:
+    """Requests in many states, with words that are short, long, nasty and missing."""
+    acts: tuple[tuple[dict[str, Any], tuple[Act, ...]], ...] = (
+        ({}, ()),
+        ({"text": LONG, "phone": "+8657982345678"}, (Act.ACCEPT,)),
+        ({"text": NASTY}, (Act.ACCEPT, Act.ASK_MATERIALS)),
+        ({"text": "", "trusted": False, "phone": None}, ()),
+        ({"kind": Kind.RING_BACK, "source": "short_call"}, ()),
+        ({}, (Act.ACCEPT, Act.FINISH)),
+        ({}, (Act.ACCEPT, Act.FINISH, Act.CONFIRM)),
+        ({}, (Act.WITHDRAW,)),
+    )
+    for given, done in acts:
+        ticket_id = desk.request(**given)
+        desk.clock.advance(60)
+        with desk.runtime.db.writing() as session:
+            ticket = session.get_one(Ticket, ticket_id)
+            wang = ledger.volunteer(desk.people["王秀兰"])
+            if done[:1] == (Act.ACCEPT,):
+                service.describe(
+                    session,
+                    desk.runtime.settings,
+                    ticket,
+                    wang,
+                    desk.clock.now(),
+                    matter="medical_claim",
+                )
+            for act in done:
+                service.act(session, ticket, act, wang, desk.clock.now(), why="本人说不用了", missing="医保卡、身份证")  # fmt: skip
+    desk.clock.advance(7200)
+    with desk.runtime.db.writing() as session:
+        ticket, wang, now = (
+            session.get_one(Ticket, 2),
+            ledger.volunteer(desk.people["王秀兰"]),
+            desk.clock.now(),
+        )
+        checklist.tick(session, ticket, "医保卡", wang, now)
+        for settled in (False, True):
+            footwork.log_outing(
+                session,
+                [ticket],
+                wang,
+                now,
+                went=Went.VOLUNTEER,
+                place="医保局二楼窗口",
+                settled=settled,
+                reason=Reason.MATERIALS,
+            )
+        footwork.take_along(session, ticket, "医保卡和家里的钥匙一把", wang, now)
+
+    with desk.runtime.db.writing() as session:
+        for number, ticket_id in enumerate((1, 2, None, None)):
+            call = Call(
+                carrier_sid=f"CA{number}",
+                flow="inbound",
+                started_at=desk.clock.now() - timedelta(hours=number),
+                caller_kind="known",
+                phone=None if number == 3 else LI,
+                seconds=42,
+                test=number == 2,
+            )
+            session.add(call)
+            session.flush()
+            if ticket_id:
+                session.get_one(Ticket, ticket_id).call_id = call.id
+        session.get_one(Recording, 1).call_id = 1
+    with desk.runtime.db.writing() as session:
+        wang = session.get_one(Volunteer, desk.people["王秀兰"])
+        feed.secret_of(session, wang, ledger.volunteer(wang.id), desk.clock.now())
+        month = Period.month(2026, 11)
+        spot_checks.draw(
+            session, month, 1, ledger.volunteer(desk.people["李主任"]), desk.clock.now()
+        )
+    desk.visit("王秀兰").posts("/recording/1/text", text="我家要交电费", seen_text="我要交水费")
+
+
+# addresses with questions: who asks, and what
+QUERIES = (
+    ("李主任", "/search?q=水管"),
+    ("李主任", "/search?q=没有的话"),
+    ("李主任", "/calls?kind=missed"),
+    ("李主任", "/calls?kind=test&month=2026-11"),
+    ("李主任", "/figures?month=2026-10"),
+    ("李主任", "/figures/once?month=2026-11&only=counted"),
+    ("李主任", "/"),
+    ("管理员", "/"),
+    ("王秀兰", "/walkin?who=lgf"),
+    ("王秀兰", "/walkin?who=没有"),
+    ("李主任", "/residents?who=1234"),
+    ("吴队长", "/rota?month=2026-11"),
+    ("王秀兰", "/rota?month=2026-12"),
+)
+
+
+def examples(desk: DeskHouse) -> dict[str, list[Any]]:
+    with desk.runtime.db.reading() as session:
+        secrets = list(
+            session.scalars(select(Volunteer.feed_token).where(Volunteer.feed_token.is_not(None)))
+        )
+        tickets = list(session.scalars(select(Ticket.id).order_by(Ticket.id)))
+    return {
+        "ticket_id": tickets,
+        "recording_id": [1],
+        "device_id": [1],
+        "secret": secrets,
+        "key": ["reached", "once"],
+        "journey_id": [1],
+        "thing_id": [1],
+        "matter_id": [1, 2],
+        "shift_id": [1],
+        "resident_id": [1],
+        "hand_over_id": [1],
+        "audit.sheet key": ["tickets", "ledger"],
+    }
+
+
+# name: who, address, form
+POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
+    "call": ("王秀兰", "/request/1/call", {}),
+    "no reason": ("王秀兰", "/request/1", {"act": "withdraw", "seen": "assigned"}),
+    "stale": ("王秀兰", "/request/2", {"act": "finish", "seen": "assigned", "why": NASTY}),
+    "long text": ("王秀兰", "/recording/1/text", {"text": "字" * 5001, "seen_text": "我要交水费"}),
+    "wrong pin": ("王秀兰", "/door", {"who": "1", "pin": "1"}),
+    "no reason for an outing": (
+        "王秀兰",
+        "/request/2/outing",
+        {"went": "volunteer", "place": "医院", "settled": "no", "seen": "2", "taken": NASTY},
+    ),
+    "no matter": ("王秀兰", "/request/1/about", {"matter": ""}),
+    "too late": ("王秀兰", "/request/3/undo", {}),
+    "a whole ledger": ("李主任", "/audit/verify", {}),
+    "a check without a word": ("李主任", "/case/2/check", {"finding": "returned"}),
+    "a matter without a name": (
+        "李主任",
+        "/matters/2",
+        {"name": "", "materials": NASTY, "seen": "1"},
+    ),
+    "walked in without a word": ("王秀兰", "/walkin", {"resident": "1"}),
+    "somebody for a gap": ("吴队长", "/rota/gap", {"starts": "x"}),
+    "nobody for a shift": ("吴队长", "/rota/shift/1", {"who": ""}),
+    "a whole number": ("李主任", "/residents/1/number", {"phone_id": "1", "why": "核对地址"}),
+    "a whole number without why": ("李主任", "/residents/1/number", {"phone_id": "1"}),
+    "a resident without a name": ("李主任", "/residents", {"name": "", "building": NASTY}),
+    "a note of nothing": ("王秀兰", "/handover", {"note": ""}),
+    "again without why": ("李主任", "/case/6/again", {"why": ""}),
+    "a code for a device": ("吴队长", "/devices", {}),
+    "no such code": ("王秀兰", "/door/device", {"name": "新手机", "code": "1234"}),
+    "nothing there": ("王秀兰", "/request/999", {}),
+}
