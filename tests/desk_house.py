@@ -148,7 +148,7 @@ class DeskHouse:
                 suggestion = listening.understand(
                     heard, listening.catalogue(session), self.runtime.settings, recording.id, now
                 )
-                understanding.keep(session, suggestion, ticket, now)
+                understanding.keep(session, self.runtime.settings, suggestion, ticket, now)
             return ticket.id
 
     def ticket(self, ticket_id: int) -> Ticket:

@@ -19,10 +19,12 @@ from conftest import ON_BOTH, TestHouse
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from lines import open_line
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from test_return_histories import HISTORIES, JUMPS
 from test_returns import RULES, at, within
 
+from asr.transcript import Outcome
+from asr.transcript import Transcript as Heard
 from hotline.clock import local
 from ivr.carrier import Carrier
 from tickets import ledger, notices, return_calls, service, volunteer_calls
@@ -37,12 +39,14 @@ from tickets.models import (
     Resident,
     ResidentPhone,
     ReturnTry,
+    Shift,
     Source,
     Ticket,
     Volunteer,
 )
 from tickets.notices import Why
 from tickets.returns import UNDISTURBING
+from worker import listening
 from worker.jobs import Hands
 from worker.sweep import sweep
 
@@ -370,6 +374,35 @@ def test_at_night_the_group_sleeps_unless_it_is_urgent(
     house.clock.set(at("11-24 08:30"))
     sweep(hands, None)
     assert len(group.said) == 2
+
+
+def test_an_emergency_heard_is_told_to_the_group_at_once(
+    house: TestHouse, line: Company, group: Group
+) -> None:
+    hands = hands_with_group(house, group)
+    house.clock.set(at("11-23 22:00"))
+    leaves_a_message(line)
+    now, given = house.clock.now(), hands.runtime.settings
+    with house.runtime.db.writing() as session:
+        recording = session.scalars(select(Recording)).one()
+        heard = Heard(Outcome.HEARD, text="快来人，我老伴摔倒了，起不来", trusted=True)
+        about = listening.understand(heard, listening.catalogue(session), given, recording.id, now)
+        listening.write(session, given, recording, heard, about, now)
+    sweep(hands, None)
+    assert group.said == ["红色助跑热线：有1件急事，请值班的人马上看一下。"]
+
+
+def test_what_is_wrong_with_the_roster_is_told_to_the_group(
+    house: TestHouse, line: Company, group: Group
+) -> None:
+    hands = hands_with_group(house, group)
+    with house.runtime.db.writing() as session:
+        session.execute(delete(Shift).where(Shift.starts_at > house.clock.now()))
+    sweep(hands, None)
+    (said,) = group.said
+    assert said.startswith("红色助跑热线：值班表有")
+    sweep(hands, None)
+    assert len(group.said) == 1
 
 
 def test_a_group_out_of_order_is_told_later_and_at_last_given_up(

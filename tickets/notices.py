@@ -19,6 +19,7 @@ class Why(StrEnum):
     NOT_TAKEN = "not_taken"
     LINE_AT_FAULT = "line_at_fault"
     NOT_BACK = "not_back"
+    ROSTER = "roster"
 
 
 TEXTS = {
@@ -26,6 +27,7 @@ TEXTS = {
     Why.URGENT: "有{count}件急事，请值班的人马上看一下。",
     Why.NOT_TAKEN: "有{count}件事还没人接，请组长看一下。",
     Why.NOT_BACK: "有{count}家说交来的东西还没还，请组长马上看一下。",
+    Why.ROSTER: "值班表有{count}处要看一下：有的时候没人，或者排重了。请组长看一下。",
     Why.LINE_AT_FAULT: "热线的电话打不出去，请居委会查一查。",
 }
 AT_ONCE = frozenset({Why.URGENT, Why.LINE_AT_FAULT})

@@ -10,11 +10,13 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tickets import ledger, matters, service
+from hotline.config import Settings
+from tickets import ledger, matters, notices, service
 from tickets.ledger import SYSTEM, Person
 from tickets.lifecycle import OPEN
 from tickets.matters import Matter
 from tickets.models import Recording, Ticket
+from tickets.notices import Why
 from tickets.suggestion import Suggestion
 
 MOST_SPOKEN = 4  # things to have ready that are said on the telephone: more nobody keeps in mind
@@ -26,12 +28,20 @@ def names(session: Session) -> Mapping[str, str]:
     return {code: name for code, name in found}  # noqa: C416  rows are no pairs to a checker
 
 
-def keep(session: Session, suggestion: Suggestion, ticket: Ticket | None, now: datetime) -> None:
-    """Keep what a message seems to be about; an emergency puts its request before all others."""
+def keep(
+    session: Session,
+    settings: Settings,
+    suggestion: Suggestion,
+    ticket: Ticket | None,
+    now: datetime,
+) -> None:
+    """Keep what a message seems to be about; an emergency puts its request before all others, and
+    the groups are told at once."""
     session.add(suggestion)
     session.flush()
     if ticket is not None and suggestion.urgent and not ticket.urgent and ticket.state in OPEN:
         ticket.urgent = True
+        notices.owe(session, settings, Why.URGENT, now)
         heard = "、".join(suggestion.ranked[0]["because"])
         ledger.write(
             session, at=now, person=SYSTEM, act="urgent", object_kind="ticket",

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from hotline.clock import SHANGHAI, local
 from hotline.config import Settings
-from tickets import coverage, ledger, roster
+from tickets import coverage, ledger, notices, roster
 from tickets.hours import calendar_ends
 from tickets.models import Shift
+from tickets.notices import Why
 from tickets.rota import DayOverride, NoticeKind, RosterNotice
 
 AHEAD = timedelta(days=2)  # so that a look every few hours is always a full day before
@@ -86,7 +87,7 @@ def due(session: Session, settings: Settings, now: datetime) -> list[Notice]:
 
 
 def announce(session: Session, settings: Settings, now: datetime) -> list[RosterNotice]:
-    """Write down what is due to be announced; whoever sends notices sends these, and only once."""
+    """Write down what is due to be announced, once, and owe the volunteers' groups a word of it."""
     rows = []
     for notice in due(session, settings, now):
         row = RosterNotice(
@@ -99,6 +100,7 @@ def announce(session: Session, settings: Settings, now: datetime) -> list[Roster
             session, at=now, person=ledger.SYSTEM, act=f"announce_{notice.kind}",
             object_kind="roster_notice", object_id=row.id, why=notice.words,
         )  # fmt: skip
+        notices.owe(session, settings, Why.ROSTER, now)
         rows.append(row)
     return rows
 

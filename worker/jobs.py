@@ -138,7 +138,7 @@ class Hands:
 
         def heard_it(session: Session, promise: Promise, now: datetime) -> None:
             recording = session.get_one(Recording, recording_id)
-            listening.write(session, recording, heard, suggestion, now)
+            listening.write(session, runtime.settings, recording, heard, suggestion, now)
             promises.settle(
                 promise, PromiseState.KEPT, "已听写" if heard.trusted else "请听原音", now
             )

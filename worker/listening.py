@@ -93,7 +93,12 @@ def warm_up(session: Session) -> None:
 
 
 def write(
-    session: Session, recording: Recording, heard: Heard, suggestion: Suggestion, now: datetime
+    session: Session,
+    settings: Settings,
+    recording: Recording,
+    heard: Heard,
+    suggestion: Suggestion,
+    now: datetime,
 ) -> None:
     """Keep the text with its doubts, and what it is about. Heard twice, the first text stands."""
     if recording.transcript is not None:
@@ -122,7 +127,7 @@ def write(
     )  # fmt: skip
     session.flush()
     session.expire(recording, ["transcript"])
-    understanding.keep(session, suggestion, recording.ticket, now)
+    understanding.keep(session, settings, suggestion, recording.ticket, now)
     if (ticket := recording.ticket) is not None and heard.outcome is Outcome.SILENT:
         _nothing_was_said(session, ticket, now)
 
