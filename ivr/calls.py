@@ -204,18 +204,21 @@ def end(
     The settling of the call becomes due: at once, or, where a recording may still be on its way,
     a little later. Returns the promises to ring the bell for.
     """
+    # The promise before the call, as the hand that settles it takes them: no deadlock.
+    settling = session.scalars(
+        select(Promise)
+        .where(
+            Promise.call_id == call_id,
+            Promise.duty == Duty.SETTLE_CALL,
+            Promise.state == PromiseState.OPEN,
+        )
+        .with_for_update()
+    ).all()
     call = lock(session, call_id)
     if call.ended_at is not None:
         return []
     call.status, call.seconds, call.ended_at = status, seconds, now
     recording_may_come = isinstance(step(call.flow, newest(session, call.id).step), engine.Record)
-    settling = session.scalars(
-        select(Promise).where(
-            Promise.call_id == call.id,
-            Promise.duty == Duty.SETTLE_CALL,
-            Promise.state == PromiseState.OPEN,
-        )
-    ).all()
     for promise in settling:
         promise.due_at = now + (RECORDING_MAY_COME if recording_may_come else timedelta())
     return [] if recording_may_come else [promise.id for promise in settling]
