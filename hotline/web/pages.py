@@ -3,8 +3,6 @@
 from typing import Any
 
 from flask import Flask, render_template, request
-from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
@@ -57,8 +55,7 @@ def install(app: Flask, runtime: Runtime) -> None:
     auth.install(app, runtime)
     letters.install(app)
     # Kept in memory, by each process: it stops a guesser's hammering, the ledger of tries is the database's.
-    limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
-    app.register_blueprint(door.make_blueprint(runtime, limiter))
+    app.register_blueprint(door.make_blueprint(runtime))
     for room in (
         desk,
         calling,
