@@ -86,13 +86,13 @@ def test_the_number_that_a_withheld_caller_spoke_is_taken_once_somebody_has_list
     wang = desk.visit("王秀兰").opens(f"/request/{ticket}")
     assert "他说的号码是 138****1234" in wang.text
     assert LI.removeprefix("+86") not in wang.page.text
-    assert "给他打电话" not in wang.text
+    assert "给 他 打电话" not in wang.text
 
     wang.posts(f"/request/{ticket}/about", matter="senior_card", spoken="1")
 
     assert desk.ticket(ticket).phone == LI
     assert "李桂芳，3幢2单元501" in wang.text
-    assert "给他打电话" in wang.text
+    assert "给 李桂芳 打电话" in wang.text
     assert "王秀兰记下了他说的号码" in wang.text
     assert desk.ledger("take_number")[0].facts == {}
 

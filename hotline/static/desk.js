@@ -1,5 +1,5 @@
 "use strict";
-// The desk's comforts. Without them all works by plain forms.
+// Comforts: without them all works by plain forms.
 
 for (const player of document.querySelectorAll(".player")) {
   const sound = player.querySelector("audio"), bar = player.querySelector(".row"), said = player.querySelector("p");
@@ -31,7 +31,7 @@ if (news) setInterval(async () => {
   news.hidden = !text;
 }, 60000);
 
-// A draft is what is typed and not yet kept: by person, form and field, in this browser's tab only.
+// A draft: typed and not yet kept, by person, form and field, in this tab only.
 const drafts = {
   prefix: `draft ${document.body.dataset.person} `,
   key: (field) => `${drafts.prefix}${new URL(field.form.action).pathname} ${field.form.querySelector("[name=act]")?.value || ""} ${field.name}`,
@@ -50,7 +50,7 @@ if (document.body.dataset.person) {
     const key = drafts.key(field), base = field.defaultValue, draft = drafts.read(key);
     if (draft && draft.text !== base) {
       if (draft.base === base) field.value = draft.text;
-      else { // somebody else wrote meanwhile: theirs stays in the field, one's own stands above it
+      else { // somebody else wrote meanwhile: theirs in the field, one's own above it
         const note = document.createElement("p");
         note.className = "note";
         note.textContent = document.body.dataset.draft + draft.text;

@@ -1,9 +1,9 @@
-// A telephone that plays TwiML as a carrier does. ?hurry=20 makes every wait 20 times shorter.
+// Plays TwiML as a carrier does. ?hurry=20 makes every wait 20 times shorter.
 "use strict";
 const $ = (id) => document.getElementById(id), words = $("bench").dataset, home = words.home + "/";
 const hurry = +new URLSearchParams(location.search).get("hurry") || 1;
-const own = {}; // what was recorded here, to be played back
-let call = null, onKey = null, onStop = null; // the call; what a key and the end of a message do now
+const own = {}; // recorded here, to be played back
+let call = null, onKey = null, onStop = null; // what a key and a message's end do now
 class HungUp extends Error {}
 
 async function ask(path, body) {
@@ -24,7 +24,7 @@ function note(text, whose = "") {
   $("heard").append(Object.assign(document.createElement("li"), { textContent: text, className: whose }));
   if (!whose) show("words", text);
 }
-// Resolves after so many secs, or at once when `me.wake` is called (a key, the phone put down).
+// Resolves after so many secs, or at once by `me.wake` (a key, the phone put down).
 const wait = (me, secs) => new Promise((done) => {
   const timer = setTimeout(() => me.wake(), secs * 1000 / hurry);
   me.wake = (why) => { clearTimeout(timer); me.wake = () => {}; done(why); };
@@ -33,7 +33,7 @@ async function say(me, text) {
   note(text);
   const voice = window.speechSynthesis && speechSynthesis.getVoices().find((v) => /^zh/i.test(v.lang));
   if (!voice || hurry > 1) return wait(me, text.length / 4.5);
-  const speech = new SpeechSynthesisUtterance(text), over = wait(me, text.length / 2 + 5); // some never tell the end
+  const speech = new SpeechSynthesisUtterance(text), over = wait(me, text.length / 2 + 5); // some never end
   Object.assign(speech, { voice, lang: "zh-CN", rate: 0.9, onend: () => me.wake(), onerror: () => me.wake() });
   speechSynthesis.speak(speech);
   await over;
@@ -74,7 +74,7 @@ async function record(me, verb) { // null: nothing was said
   const chunks = [], over = wait(me, hurry * attr(verb, "maxLength", 180));
   $("speak").hidden = false; state(words.record);
   onKey = (pressed) => { if (attr(verb, "finishOnKey", "#").includes(pressed)) { key = pressed; me.wake(); } };
-  onStop = (blob, length) => { sound = blob; secs = length; state(words.given); note(words.spoke, "own"); };
+  const given = onStop = (blob, length) => { sound = blob; secs = length; state(words.given); note(words.spoke, "own"); };
   $("quiet").onclick = () => me.wake();
   $("mic").onclick = async () => {
     try {
@@ -89,7 +89,7 @@ async function record(me, verb) { // null: nothing was said
   if (recorder) {
     await new Promise((done) => { recorder.onstop = done; recorder.stop(); });
     recorder.stream.getTracks().forEach((track) => track.stop());
-    if (chunks.length) { sound = new Blob(chunks, { type: chunks[0].type }); secs = +since(began); note(words.spoke, "own"); }
+    if (chunks.length) given(new Blob(chunks, { type: chunks[0].type }), +since(began));
   }
   if (!sound) return null;
   const { sid, url } = await ask("message", sound);
@@ -100,7 +100,7 @@ async function record(me, verb) { // null: nothing was said
   if (me.over) key = "hangup";
   return key ? { ...said, Digits: key } : said;
 }
-// The volunteer's telephone rings: whisper, 1, talk. Returns what the carrier reports of it.
+// The volunteer's telephone: whisper, 1, talk. Returns what a carrier reports.
 async function dial(me, verb) {
   const whisper = attr(verb.querySelector("Number"), "url"), buttons = ["take", "press", "refuse"];
   const choose = (text, secs, ...shown) => {
@@ -137,7 +137,7 @@ async function run(me, page) {
     else if (kind === "Record") { if ((said = await record(me, verb))) next = await answer(said); }
     else if (kind === "Dial") next = await answer(await dial(me, verb));
     else if (kind === "Redirect") next = await send(me, verb.textContent.trim(), {});
-    else return; // Hangup, or a verb that no carrier need know
+    else return; // Hangup, or a verb none need know
     alive(me);
     if (next) verbs = [...next.children];
   }
