@@ -22,7 +22,7 @@ from hotline.store import Store
 from ivr import calls, own_words, recordings, settling, sounds, turns
 from ivr.calls import Porter
 from ivr.carrier import read_status
-from ivr.engine import Effect, Find, Heard, Record, Way
+from ivr.engine import FACT, Effect, Find, Heard, Record, Way
 from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import CallStatus
 from ivr.turns import Asked, Planned
@@ -106,7 +106,8 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
                 ring = calls.whom_to_ring(
                     session, settings, asked.step.whom, asked.memory, asked.call_id, now
                 )
-        return scribe.ask(asked.step, asked.says, turn=asked.turn, ring=ring)
+        slow = bool(asked.memory.get(FACT + "slow"))
+        return scribe.ask(asked.step, asked.says, turn=asked.turn, ring=ring, slow=slow)
 
     def come_in(session: Session) -> Asked | Planned:
         caller = read_caller(

@@ -129,6 +129,7 @@ class Volunteer(Base):
     pin_hash: Mapped[str | None] = mapped_column(String(200), default=None)
     wrong_pins: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    question: Mapped[str | None] = mapped_column(String(40), default=None)  # whose answer counted
     ring_me: Mapped[bool | None] = mapped_column(default=None)  # None: as the setting says
     active: Mapped[bool] = mapped_column(default=True)
     totp_secret: Mapped[str | None] = mapped_column(String(64), default=None)  # the second factor
@@ -365,6 +366,7 @@ class Promise(Base):
     shift_id: Mapped[int | None] = mapped_column(
         ForeignKey("shifts.id", ondelete="SET NULL"), default=None
     )
+    reminder_id: Mapped[int | None] = mapped_column(ForeignKey("reminders.id"), default=None)
     event: Mapped[Event | None] = mapped_column(_kept(Event), default=None)
     notice: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.notices.Why
     state: Mapped[PromiseState] = mapped_column(_kept(PromiseState), default=PromiseState.OPEN)

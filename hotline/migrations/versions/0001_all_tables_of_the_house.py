@@ -161,6 +161,7 @@ def upgrade() -> None:
         sa.Column("pin_hash", sa.String(length=200), nullable=True),
         sa.Column("wrong_pins", sa.Integer(), nullable=False),
         sa.Column("locked_until", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("question", sa.String(length=40), nullable=True),
         sa.Column("ring_me", sa.Boolean(), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("totp_secret", sa.String(length=64), nullable=True),
@@ -846,6 +847,7 @@ def upgrade() -> None:
         sa.Column("ticket_id", sa.Integer(), nullable=True),
         sa.Column("call_id", sa.Integer(), nullable=True),
         sa.Column("shift_id", sa.Integer(), nullable=True),
+        sa.Column("reminder_id", sa.Integer(), nullable=True),
         sa.Column(
             "event",
             sa.Enum(
@@ -874,6 +876,9 @@ def upgrade() -> None:
         sa.Column("result", sa.String(length=200), nullable=False),
         sa.ForeignKeyConstraint(
             ["recording_id"], ["recordings.id"], name=op.f("fk_promises_recording_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["reminder_id"], ["reminders.id"], name=op.f("fk_promises_reminder_id")
         ),
         sa.ForeignKeyConstraint(
             ["shift_id"], ["shifts.id"], name=op.f("fk_promises_shift_id"), ondelete="SET NULL"
