@@ -417,7 +417,8 @@ class LedgerLine(Base):
     """One change or access: who, when, what, to which object, from where, why. Never changed.
 
     `hash` is the SHA-256 of the line and of the hash before it, so that no line can be altered or
-    left out unnoticed. `sequence` has no gaps.
+    left out unnoticed. `sequence` has no gaps. What a person wrote, `why`, is not hashed itself but
+    by its salted digest `words`: it can be erased, and the chain still holds (`ledger.erase_words`).
     """
 
     __tablename__ = "ledger"
@@ -430,7 +431,9 @@ class LedgerLine(Base):
     object_kind: Mapped[str] = mapped_column(String(20))
     object_id: Mapped[int | None]
     origin: Mapped[str] = mapped_column(String(20))  # phone, desk, system
-    why: Mapped[str] = mapped_column(String(400), default="")
     facts: Mapped[dict[str, Any]] = mapped_column(JSON, default_factory=dict)
+    words: Mapped[str] = mapped_column(String(64), default="")
     previous: Mapped[str] = mapped_column(String(64), default="")
     hash: Mapped[str] = mapped_column(String(64), default="")
+    why: Mapped[str] = mapped_column(String(400), default="")
+    salt: Mapped[str] = mapped_column(String(32), default="")  # so that no digest can be guessed at

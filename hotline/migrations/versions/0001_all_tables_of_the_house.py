@@ -36,10 +36,12 @@ def upgrade() -> None:
         sa.Column("object_kind", sa.String(length=20), nullable=False),
         sa.Column("object_id", sa.Integer(), nullable=True),
         sa.Column("origin", sa.String(length=20), nullable=False),
-        sa.Column("why", sa.String(length=400), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("words", sa.String(length=64), nullable=False),
         sa.Column("previous", sa.String(length=64), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("why", sa.String(length=400), nullable=False),
+        sa.Column("salt", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("sequence", name=op.f("pk_ledger")),
     )
     with op.batch_alter_table("ledger", schema=None) as batch_op:
