@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from tickets.models import TRY_PROMISES, Promise, ReturnTry, Ticket
+from tickets.models import TRY_PROMISES, Duty, Promise, PromiseState, ReturnTry, Ticket
 
 # Any fixed number: it names the dial among PostgreSQL's advisory locks. SQLite's writers pass one
 # by one anyway.
@@ -38,10 +38,16 @@ class Line:
 
 
 def is_busy(
-    session: Session, settings: Settings, phones: Collection[str], line: Line, now: datetime
+    session: Session,
+    settings: Settings,
+    phones: Collection[str],
+    line: Line,
+    now: datetime,
+    *,
+    urgent: bool = False,
 ) -> bool:
     """Whether one of a person's telephones, the trunk (one channel stays free for callers) or the
-    minute is full."""
+    minute is full. What is not urgent leaves room for what is, and waits for it."""
     ringing = session.execute(
         select(ReturnTry.id, ReturnTry.phone).where(
             ReturnTry.outcome.is_(None),
@@ -53,12 +59,13 @@ def is_busy(
         .select_from(ReturnTry)
         .where(ReturnTry.placed_at.between(now - MINUTE, now + MINUTE))
     )
-    in_use = line.calls + sum(attempt.id not in line.tries for attempt in ringing)
+    ahead = 0 if urgent else _urgent_waiting(session, now)
+    in_use = line.calls + sum(attempt.id not in line.tries for attempt in ringing) + ahead
     return (
         not line.phones.isdisjoint(phones)
         or any(attempt.phone in phones for attempt in ringing)
         or in_use >= max(1, settings.trunk_channels - 1)
-        or (last_minute or 0) >= settings.calls_a_minute
+        or (last_minute or 0) + ahead >= settings.calls_a_minute
     )
 
 
@@ -113,6 +120,21 @@ def close(session: Session, attempt: ReturnTry) -> bool:
 def unanswered(promise: Promise) -> ReturnTry | None:
     """The try whose end nobody has reported yet."""
     return next((attempt for attempt in promise.tries if attempt.outcome is None), None)
+
+
+def _urgent_waiting(session: Session, now: datetime) -> int:
+    """How many calls about urgent requests are to be placed now, or were put off for a moment."""
+    ringing = (
+        select(TRY_PROMISES.c.promise_id)
+        .join(ReturnTry, ReturnTry.id == TRY_PROMISES.c.try_id)
+        .where(ReturnTry.outcome.is_(None), TRY_PROMISES.c.promise_id == Promise.id)
+    )
+    return session.scalar(
+        select(func.count()).select_from(Promise).join(Ticket, Ticket.id == Promise.ticket_id).where(
+            Promise.state == PromiseState.OPEN, Promise.due_at <= now + SHORTLY, Ticket.urgent,
+            Promise.duty.in_((Duty.RETURN_CALL, Duty.TELL_VOLUNTEER)), ~ringing.exists(),
+        )
+    ) or 0  # fmt: skip
 
 
 def _brought_ids(session: Session, try_id: int) -> Sequence[int]:

@@ -83,7 +83,7 @@ def not_before(
     earliest = returns.may_ring(now, rung, rules(session, settings))
     if earliest > now:
         return earliest
-    busy = dialling.is_busy(session, settings, numbers, line, now)
+    busy = dialling.is_busy(session, settings, numbers, line, now, urgent=ticket.urgent)
     return now + SHORTLY if busy else now
 
 

@@ -69,7 +69,9 @@ def begin(
         _give_up(session, settings, promise, now)
         return None
     phone = next(person.phone for person in people if person.id == ask.who) or ""
-    if ask.at > now or dialling.is_busy(session, settings, {phone}, line, now):
+    if ask.at > now or dialling.is_busy(
+        session, settings, {phone}, line, now, urgent=bool(promise.ticket and promise.ticket.urgent)
+    ):
         promises.put_off(promise, max(ask.at, now + SHORTLY))
         return None
     others = [
