@@ -44,6 +44,7 @@ clean: ## remove what set-up made (never any data)
 .stamps/run: .stamps/venv requirements.lock pyproject.toml
 	$(BIN)/pip install -q --require-hashes -r requirements.lock
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q hotline ivr asr tickets worker # or the first start would
 	@touch $@
 
 .stamps/test: .stamps/run requirements-dev.lock

@@ -19,7 +19,6 @@ from hotline.config import CarrierKind, Settings, WrongSettingsError
 from hotline.db import Database
 from hotline.exchange import furnish
 from hotline.store import Store
-from ivr.exchange import selftest
 from tickets.models import Fetch, Recording
 from tickets.roster import next_shift, on_duty
 from worker.queue import connect
@@ -209,6 +208,8 @@ def check_speech() -> Finding:
 
 def check_own_call() -> Finding:
     """A call to ourselves and back, on loopback: SIP, sound both ways, keys, recording, webhooks."""
+    from ivr.exchange import selftest  # a SIP engine the web server has no other use for
+
     findings = asyncio.run(selftest.run())
     failed = "、".join(f"{each.name}（{each.figure}）" for each in findings if not each.passed)
     if failed:

@@ -44,7 +44,7 @@ class AlreadyRunningError(Exception):
 
 
 def commands(settings: Settings, *, exchange: bool = False) -> list[Command]:
-    """Redis (unless one is given), the worker, the web server and, if wanted, the exchange, in the
+    """Redis (unless one is given), the web server, the worker and, if wanted, the exchange, in the
     order they start. They end in the other: the exchange first, while somebody hears its reports.
 
     Raises WrongSettingsError when Redis's socket would have a longer name than the kernel takes.
@@ -53,8 +53,8 @@ def commands(settings: Settings, *, exchange: bool = False) -> list[Command]:
     environment = child_environment(settings)
     python = (sys.executable, "-P", "-m")  # -P: the data folder is no place for modules
     house = [
-        Command("worker", (*python, "worker"), environment, folder),
         Command("web", (*python, *_gunicorn(settings)), environment, folder),
+        Command("worker", (*python, "worker"), environment, folder),
     ]
     if exchange:
         house.append(Command("exchange", (*python, "hotline.cli", "exchange"), environment, folder))
@@ -232,7 +232,7 @@ def alone_in(data_folder: Path) -> Iterator[None]:
 def _gunicorn(settings: Settings) -> tuple[str, ...]:
     shared_memory = Path("/dev/shm")  # noqa: S108  a heartbeat on a slow disk kills idle workers
     return (
-        "gunicorn", "hotline.app:from_environment()",
+        "gunicorn", "hotline.app:from_environment()", "--config", "python:hotline.serving",
         "--bind", settings.listen,
         "--worker-class", "gthread",
         "--workers", str(settings.web_workers),
