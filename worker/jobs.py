@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from asr.booth import Booth
 from asr.recognizer import Recognizer
 from hotline import logs
 from hotline.runtime import Runtime
@@ -65,6 +67,10 @@ class Hands:
         finally:
             logs.forget()
         return True
+
+    @cached_property
+    def _booth(self) -> Booth:
+        return listening.open_booth(self.recognizer, self.runtime.settings)
 
     def _lease(self) -> timedelta:
         """Longer than any duty can take, so that two hands never hold one promise."""
@@ -131,7 +137,7 @@ class Hands:
             recording = _recording(session, promise_id)
             recording_id, key = recording.id, recording.key
             known = listening.catalogue(session)
-        heard = listening.listen(runtime.store, key, self.recognizer, runtime.settings)
+        heard = listening.listen(runtime.store, key, self._booth)
         suggestion = listening.understand(
             heard, known, runtime.settings, recording_id, runtime.clock()
         )
