@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     sqlite_synchronous: str = Field("FULL", pattern="^(FULL|NORMAL)$", description="FULL loses nothing at a power cut; NORMAL is faster")
     redis_url: str = Field("", description="An outside Redis; empty: our own on a socket in the data folder")
     recordings_url: str = Field("", description="Where recordings are kept, any fsspec address; empty: a folder in the data folder")
-    prompts_folder: Path | None = Field(None, description="Folder of recorded prompts, such as I10.wav; empty: prompts/ in the data folder")
+    prompts_folder: Path | None = Field(None, description="Folder where the recordings of prompts are kept; empty: prompts/ in the data folder")
     listen: str = Field("127.0.0.1:8080", description="Address and port the web server listens on")
 
     # the house
@@ -307,8 +307,8 @@ class Settings(BaseSettings):
         return self.redis_url or f"unix://{self.redis_socket}"
 
     @property
-    def prompts(self) -> Path:
-        return self.prompts_folder or self.data_folder / "prompts"
+    def prompts(self) -> str:
+        return f"file://{(self.prompts_folder or self.data_folder / 'prompts').absolute()}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
