@@ -6,6 +6,7 @@ import tickets.checklist
 import tickets.devices
 import tickets.dossier
 import tickets.figure_days
+import tickets.house_rules
 import tickets.matters
 import tickets.models
 import tickets.outings
@@ -23,6 +24,7 @@ rooms = (
     tickets.devices,
     tickets.dossier,
     tickets.figure_days,
+    tickets.house_rules,
     tickets.matters,
     tickets.models,
     tickets.outings,

@@ -32,6 +32,7 @@ from hotline.web import (
     papers,
     people,
     rota,
+    rules,
     sounds,
     twin,
     walkin,
@@ -75,6 +76,7 @@ def install(app: Flask, runtime: Runtime) -> None:
         handover,
         rota,
         people,
+        rules,
     ):
         app.register_blueprint(room.make_blueprint(runtime))
     if settings.demo:

@@ -355,6 +355,20 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "rule_changes",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("written", sa.Text(), nullable=True),
+        sa.Column("before", sa.Text(), nullable=False),
+        sa.Column("by_id", sa.Integer(), nullable=True),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["by_id"], ["volunteers.id"], name=op.f("fk_rule_changes_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rule_changes")),
+    )
+    with op.batch_alter_table("rule_changes", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_rule_changes_name"), ["name"], unique=False)
+
+    op.create_table(
         "shifts",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("starts_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
@@ -1128,6 +1142,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_shifts_ends_at"))
 
     op.drop_table("shifts")
+    with op.batch_alter_table("rule_changes", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_rule_changes_name"))
+
+    op.drop_table("rule_changes")
     with op.batch_alter_table("resident_phones", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_resident_phones_resident_id"))
         batch_op.drop_index(batch_op.f("ix_resident_phones_phone"))
