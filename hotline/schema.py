@@ -14,6 +14,7 @@ import tickets.reminders
 import tickets.rota
 import tickets.rounds
 import tickets.search
+import tickets.waiting_sheets
 from hotline.db import Base
 
 metadata = Base.metadata
@@ -32,4 +33,5 @@ rooms = (
     tickets.rota,
     tickets.rounds,
     tickets.search,
+    tickets.waiting_sheets,
 )

@@ -27,6 +27,7 @@ from hotline.web import (
     handover,
     handset,
     health,
+    imports,
     letters,
     outings,
     papers,
@@ -35,6 +36,7 @@ from hotline.web import (
     rules,
     sounds,
     twin,
+    volunteers,
     walkin,
     words,
 )
@@ -77,6 +79,8 @@ def install(app: Flask, runtime: Runtime) -> None:
         rota,
         people,
         rules,
+        imports,
+        volunteers,
     ):
         app.register_blueprint(room.make_blueprint(runtime))
     if settings.demo:

@@ -504,6 +504,17 @@ def upgrade() -> None:
         batch_op.create_index("ix_tickets_state_opened_at", ["state", "opened_at"], unique=False)
 
     op.create_table(
+        "waiting_sheets",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("by_id", sa.Integer(), nullable=False),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["by_id"], ["volunteers.id"], name=op.f("fk_waiting_sheets_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_waiting_sheets")),
+    )
+    op.create_table(
         "calls",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("carrier_sid", sa.String(length=200), nullable=False),
@@ -1122,6 +1133,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_calls_phone_started")
 
     op.drop_table("calls")
+    op.drop_table("waiting_sheets")
     with op.batch_alter_table("tickets", schema=None) as batch_op:
         batch_op.drop_index("ix_tickets_state_opened_at")
         batch_op.drop_index(batch_op.f("ix_tickets_opened_at"))
