@@ -46,6 +46,7 @@ class Hands:
 
     def keep(self, promise_id: int) -> bool:
         """Keep one promise if it is due and free; False if there was nothing to do."""
+        self.runtime.rules.look()
         now = self.runtime.clock()
         with self.runtime.db.writing() as session:
             promise = promises.take(session, promise_id, now, self._lease())
