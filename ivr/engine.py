@@ -35,6 +35,8 @@ class Effect(StrEnum):
     TAKE = "take"  # he takes it
     TELL = "tell"  # and has the line tell the resident so
     PASS = "pass"  # somebody else is to do it
+    REACHED = "reached"  # the resident whom a volunteer had the line ring
+    NOT_REACHED = "not_reached"
     FINISH = "finish"  # it is done; a key before it is the number of outings
 
 
@@ -110,7 +112,9 @@ class Find:
     says: tuple[str, ...]
     nobody: str
     answered: str
-    whom: str = "volunteers"  # or committee; the fact of this name says how many can be rung
+    whom: str = (
+        "volunteers"  # or committee, or resident; the fact of this name says how many can be rung
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +187,7 @@ class Way(StrEnum):
     EMPTY = "empty"  # a recording without
     TAKEN = "taken"  # a volunteer took the call
     UNTAKEN = "untaken"
+    ENGAGED = "engaged"  # nor taken; the telephone that was rung is busy
     ADMITTED = "admitted"  # the PIN is right
     REFUSED = "refused"
     LOCKED = "locked"

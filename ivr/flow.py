@@ -1,5 +1,5 @@
 """The calls of this house, each from top to bottom: INBOUND and RETURN for residents, DUTY (we
-ring) and STAFF (they ring) for volunteers."""
+ring), STAFF (they ring) and BRIDGE (they press at the desk) for volunteers."""
 
 from ivr.engine import (
     WRONG,
@@ -157,7 +157,22 @@ STAFF: Flow = dict(INBOUND) | _flow(
     End("committee_away", ("D15",)),
 )  # fmt: skip
 
-FLOWS = {"inbound": INBOUND, "return": RETURN, "duty": DUTY, "staff": STAFF}
+# Somebody has pressed at the desk: their own telephone rings, and with a key the resident's.
+BRIDGE: Flow = _flow(
+    Fork("ring", by="machine", to={"True": "machine"}, otherwise="whisper"),
+    Menu("whisper", ("second", "B01"), keys={"1": "connecting", "0": "committee"}, silence="not_heard", wrong="not_heard", again=("B01",)),
+    Tell("connecting", ("B02",), then="connect", effect=Effect.HEARD),
+    Find("connect", (), nobody="not_reached", answered="talked", whom="resident"),
+    End("not_reached", ("B03",), effect=Effect.NOT_REACHED),
+    End("talked", effect=Effect.REACHED),
+    Find("committee", ("I30",), nobody="committee_away", answered="with_committee", whom="committee"),
+    End("committee_away", ("D15",), effect=Effect.NOT_CONFIRMED),
+    End("with_committee", effect=Effect.NOT_CONFIRMED),
+    End("not_heard", ("B04",), effect=Effect.NOT_CONFIRMED),
+    End("machine", (), effect=Effect.MACHINE),
+)  # fmt: skip
+
+FLOWS = {"inbound": INBOUND, "return": RETURN, "duty": DUTY, "staff": STAFF, "bridge": BRIDGE}
 OF_VOLUNTEERS = frozenset(STAFF) - frozenset(INBOUND) | {
     "ring"
 }  # where a call of STAFF is no resident's

@@ -833,6 +833,7 @@ def upgrade() -> None:
                 "night_round",
                 "hand_over",
                 "tell_volunteer",
+                "bridge",
                 "notice",
                 name="duty",
                 native_enum=False,
@@ -846,6 +847,7 @@ def upgrade() -> None:
         sa.Column("ticket_id", sa.Integer(), nullable=True),
         sa.Column("call_id", sa.Integer(), nullable=True),
         sa.Column("shift_id", sa.Integer(), nullable=True),
+        sa.Column("volunteer_id", sa.Integer(), nullable=True),
         sa.Column(
             "event",
             sa.Enum(
@@ -879,6 +881,9 @@ def upgrade() -> None:
             ["shift_id"], ["shifts.id"], name=op.f("fk_promises_shift_id"), ondelete="SET NULL"
         ),
         sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_promises_ticket_id")),
+        sa.ForeignKeyConstraint(
+            ["volunteer_id"], ["volunteers.id"], name=op.f("fk_promises_volunteer_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_promises")),
         sa.UniqueConstraint("duty", "call_id", name=op.f("uq_promises_duty_call_id")),
         sa.UniqueConstraint("duty", "shift_id", name=op.f("uq_promises_duty_shift_id")),
@@ -953,6 +958,7 @@ def upgrade() -> None:
         sa.Column("ended_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("satisfaction", sa.Integer(), nullable=True),
         sa.Column("volunteer_id", sa.Integer(), nullable=True),
+        sa.Column("reached", sa.String(length=20), nullable=True),
         sa.ForeignKeyConstraint(
             ["promise_id"], ["promises.id"], name=op.f("fk_return_tries_promise_id")
         ),
