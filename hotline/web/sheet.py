@@ -66,13 +66,16 @@ def show(
 
 def _heard(session: Session, bridge: Promise) -> str | None:
     """The answer that the line knows to 「电话打得怎么样？」, until a person has given one."""
-    since = bridge.settled_at or bridge.made_at
-    answered = select(LedgerLine.sequence).where(
-        LedgerLine.object_kind == "ticket", LedgerLine.object_id == bridge.ticket_id,
-        LedgerLine.act == "called", LedgerLine.at >= since,
+    last = (
+        select(LedgerLine.act)
+        .where(
+            LedgerLine.object_kind == "ticket", LedgerLine.object_id == bridge.ticket_id,
+            LedgerLine.act.in_(("bridged", "called")),
+        )
+        .order_by(LedgerLine.sequence.desc())
     )  # fmt: skip
     known = words.PREFILLED.get(bridges.reached(bridge))
-    return known if known and session.scalar(answered.limit(1)) is None else None
+    return known if known and session.scalar(last.limit(1)) == "bridged" else None
 
 
 def locked(session: Session, ticket_id: int) -> Ticket:
