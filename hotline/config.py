@@ -60,6 +60,13 @@ CAPABILITIES: Mapping[CarrierKind, frozenset[Capability]] = {
 }
 
 
+class DeskCalls(StrEnum):
+    """How a resident is rung from the desk."""
+
+    NUMBER = "number"
+    BRIDGE = "bridge"
+
+
 class Settings(BaseSettings):
     """The settings by their field names; each is HOTLINE_ and the name in capitals."""
 
@@ -157,6 +164,7 @@ class Settings(BaseSettings):
     return_tries: int = Field(3, ge=1, le=5, description="Tries of one return call")
 
     ring_volunteers: bool = Field(False, description="Whether volunteers who have not said otherwise are rung with new requests, or find them on the page only")
+    desk_calls: DeskCalls = Field(DeskCalls.NUMBER, description="How the desk rings a resident: number (to tap, to dial or to scan) or bridge (the line rings the volunteer, then the resident; no number is seen)")
     notice_urls: Names = Field((), description="Addresses, as apprise writes them, of the volunteers' groups (WeCom, DingTalk, Feishu); messages hold no person", json_schema_extra={"secret": True})
 
     # what is kept how long

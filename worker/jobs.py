@@ -20,7 +20,7 @@ from ivr.carrier import CarrierError
 from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import Call, CallStatus
 from ivr.takes import Fault, Take
-from tickets import handover, notices, promises, return_calls, volunteer_calls
+from tickets import bridges, handover, notices, promises, return_calls, volunteer_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording
 from worker import leases, listening, night
 from worker.notifying import send
@@ -240,6 +240,13 @@ class Hands:
             )
         )
 
+    def bridge(self, promise_id: int, token: str | None) -> None:
+        """Ring whoever has pressed at the desk, and through their call the resident."""
+        settings = self.runtime.settings
+        Ringing(self.runtime, promise_id, token).ring(
+            lambda session, promise, line, now: bridges.begin(session, settings, promise, line, now)
+        )
+
     def night_round(self, promise_id: int, token: str | None) -> None:
         """Count, mark and forget; the next round is owed with the end of this one."""
         runtime = self.runtime
@@ -288,6 +295,7 @@ DUTIES: Mapping[Duty, Callable[[Hands, int, str | None], None]] = {
     Duty.SETTLE_CALL: Hands.settle_call,
     Duty.RETURN_CALL: Hands.return_call,
     Duty.TELL_VOLUNTEER: Hands.tell_volunteer,
+    Duty.BRIDGE: Hands.bridge,
     Duty.NOTICE: Hands.notice,
     Duty.NIGHT_ROUND: Hands.night_round,
     Duty.HAND_OVER: Hands.hand_over,
