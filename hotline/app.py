@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from hotline import logs
+from hotline import logs, mishaps
 from hotline.config import Settings
 from hotline.exchange import furnish
 from hotline.runtime import Runtime, build
@@ -22,4 +22,6 @@ def create_app(runtime: Runtime) -> Flask:
 def from_environment() -> Flask:
     """What the web server starts: the application by the settings of the environment."""
     logs.start()
-    return create_app(build(furnish(Settings.read())))
+    settings = furnish(Settings.read())
+    mishaps.keep(settings.data_folder)
+    return create_app(build(settings))

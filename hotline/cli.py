@@ -8,6 +8,7 @@ from hotline import config, ear, logs
 from hotline.commands import roster_changes
 from hotline.commands.asr import asr_group
 from hotline.commands.audit import audit
+from hotline.commands.backup import backup, restore
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
 from hotline.commands.door import door
 from hotline.commands.exchange import exchange, furnish_exchange
@@ -179,8 +180,8 @@ def fallback() -> None:
 
 
 GROUPS = (
-    asr_group, audit, db, door, exchange, export, figures, model, people, residents, retention, rings,
-    roster,
+    asr_group, audit, backup, db, door, exchange, export, figures, model, people, residents, restore,
+    retention, rings, roster,
 )  # fmt: skip
 for group in GROUPS:
     main.add_command(group)

@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     redis_url: str = Field("", description="An outside Redis; empty: our own on a socket in the data folder")
     recordings_url: str = Field("", description="Where recordings are kept, any fsspec address; empty: a folder in the data folder")
     prompts_folder: Path | None = Field(None, description="Folder where the recordings of prompts are kept; empty: prompts/ in the data folder")
+    backup_folder: Path | None = Field(None, description="Folder of the nightly backups, better on another disk; empty: backups/ in the data folder")
+    keep_backups: int = Field(14, ge=1, le=30, description="How many backups are kept; what was deleted by rule lives on in them")
     listen: str = Field("127.0.0.1:8080", description="Address and port the web server listens on")
 
     # the house

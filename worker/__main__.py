@@ -13,7 +13,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from asr.recognizer import Recognizer
-from hotline import ear, logs
+from hotline import ear, logs, mishaps
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.runtime import build
@@ -30,6 +30,7 @@ RESTART_SECONDS = 1.0
 
 def main(settings: Settings) -> None:
     """Keep promises until SIGTERM or SIGINT."""
+    mishaps.keep(settings.data_folder)
     recognizer = open_ear(settings)
     warm_up(settings)
     gc.collect()
