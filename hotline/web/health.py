@@ -37,6 +37,7 @@ NAMES = {
     "redis": "提醒铃",
     "roster": "值班",
     "disk": "硬盘",
+    "prompts": "提示语",
 }
 
 
@@ -49,6 +50,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         for finding in (
             doctor.check_settings(settings), doctor.check_database(db), doctor.check_redis(settings),
             doctor.check_roster(db, runtime.clock), doctor.check_disk(settings),
+            doctor.check_prompts(db, settings),
         ):  # fmt: skip
             yield _line(finding)
         with db.reading() as session:

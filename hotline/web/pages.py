@@ -31,6 +31,7 @@ from hotline.web import (
     outings,
     papers,
     people,
+    prompts,
     rota,
     sounds,
     twin,
@@ -75,6 +76,7 @@ def install(app: Flask, runtime: Runtime) -> None:
         handover,
         rota,
         people,
+        prompts,
     ):
         app.register_blueprint(room.make_blueprint(runtime))
     if settings.demo:
