@@ -61,7 +61,7 @@ def _made(file: Path) -> Levelled:
     samples: Samples = (spoken * 32767).astype(np.int16)
     if fault := _fault(spoken, samples):
         return Levelled(seconds=seconds, fault=fault)
-    return Levelled(_wav(levelled(samples)), seconds)
+    return Levelled(wav(levelled(samples)), seconds)
 
 
 def _spoken(leg: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -85,7 +85,8 @@ def _fault(spoken: NDArray[np.float32], samples: Samples) -> Fault | None:
     return Fault.QUIET if active_level_dbov(samples) < QUIETEST_DBOV else None
 
 
-def _wav(samples: Samples) -> bytes:
+def wav(samples: Samples) -> bytes:
+    """8 kHz, mono, 16 bit."""
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)

@@ -51,6 +51,8 @@ def test_a_recording_is_heard_before_it_counts_and_an_earlier_one_comes_back(
 ) -> None:
     assert "您好，这里是红色助跑热线。" in admin.opens(PAGE).text
     assert "还没有录过" in admin.text
+    said = admin.client.get(f"{PAGE}/machine", base_url=BASE).data
+    assert len(said) > 8000 * 2 * 3, "seconds of espeak-ng"
     uploads(admin, GOOD)
     assert "录好了，留下来了" in admin.text
     assert "由机器念" not in admin.text

@@ -1,5 +1,6 @@
 """提示语: what callers hear, who speaks it, and recording it: hear, record, upload, use, go back."""
 
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -50,7 +51,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             page = render_template(
                 "prompt.html", number=number, spot=spot, standing=standing, refused=refused, sets=SETS,
                 beside={name: NUMBER_OF[each] for name, each in beside.items()}, when=WHEN, whole=whole(spot.prompt), pieces=parts.PIECES[spot.prompt],
-                faults=FAULTS, names=board.names(session), now=runtime.clock(),
+                faults=FAULTS, machine=shutil.which("espeak-ng") is not None, names=board.names(session), now=runtime.clock(),
             )  # fmt: skip
         return page, status, MICROPHONE
 
@@ -134,5 +135,17 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             return listen.respond(store, key, media_type)
         except FileNotFoundError:
             abort(404)
+
+    @prompts.get("/<int:number>/machine")
+    @needs(Role.ADMIN)
+    def machine(number: int) -> Response:
+        """As this machine says it; a carrier's own voice may be another."""
+        from ivr import machine_voice
+
+        spot = NUMBERS.get(number) or abort(404)
+        said = machine_voice.say(
+            studio.words_of(settings, spot), settings.data_folder / "exchange" / "speech"
+        )
+        return Response(said or abort(404), content_type="audio/wav")
 
     return prompts
