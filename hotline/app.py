@@ -1,5 +1,7 @@
 """The web application: the carrier's door and the pages, made from one runtime."""
 
+from datetime import datetime
+
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,16 +28,16 @@ def from_environment() -> Flask:
     """What the web server starts: the application by the settings of the environment."""
     logs.start()
     settings = furnish(Settings.read())
-    retire_old_words(settings)
+    retire_old_words(settings, clock.now())
     return create_app(build(settings))
 
 
-def retire_old_words(settings: Settings) -> None:
+def retire_old_words(settings: Settings, now: datetime) -> None:
     """Recordings of words that have changed since are put aside before the first call is answered."""
     database = Database(settings.database, synchronous=settings.sqlite_synchronous)
     try:
         with database.writing() as session:
-            studio.retire(session, settings, clock.now())
+            studio.retire(session, settings, now)
     except SQLAlchemyError:
         log.warning("the database does not answer yet")
     finally:

@@ -1,5 +1,6 @@
 """Prompts spoken by people: what can be recorded, what becomes of a sound, who is heard by whom and when."""
 
+import asyncio
 import io
 import wave
 from collections.abc import Iterator
@@ -11,18 +12,23 @@ import pytest
 from carriers.company import Company
 from carriers.document import Words
 from carriers.door import FlaskDoor
+from click.testing import CliRunner
 from conftest import ON_BOTH, TestHouse
 from grammar import PHONES, PIN
 from lines import open_line
 from sounds import busy_tone, every_kind, noise, pcm16, saved, silence, voice, wav
 
-from hotline.doctor import sign
+from hotline.app import retire_old_words
+from hotline.cli import main
+from hotline.doctor import Health, check_prompts, sign
 from hotline.web.prompt_places import SETS, SLOTS, WHEN, whole
 from ivr import heard, parts, prompts, studio, voices
 from ivr.exchange.audio import PEAK, active_level_dbov
+from ivr.exchange.speech import Speaker
 from ivr.levelling import level
 from ivr.parts import JINHUA, NUMBER_OF, NUMBERS, PIECES, SLOW, Spot, set_for
 from ivr.takes import Choice, Fault, Origin, Take
+from ivr.twiml import Scribe
 from tickets import ledger
 from tickets.ledger import SYSTEM
 from tickets.models import Dialect, LedgerLine, Resident, ResidentPhone
@@ -296,3 +302,56 @@ def test_what_is_recorded_by_telephone_is_heard_by_the_next_caller(
         people = {line.person for line in session.query(LedgerLine).filter_by(object_kind="prompt")}
         assert people == {ledger.volunteer(good.made_by or 0).label}
     assert opening(company)[0] == address(good)
+
+
+# --- around it
+
+
+def test_a_house_that_starts_with_other_words_puts_old_recordings_aside(
+    house: TestHouse,
+) -> None:
+    spoken_by(house, GREETING)
+    settings = house.runtime.settings
+    retire_old_words(settings, house.clock.now())
+    with house.runtime.db.reading() as session:
+        assert session.query(Choice).count() == 1
+    retire_old_words(settings.model_copy(update={"line_name": "平安热线"}), house.clock.now())
+    with house.runtime.db.reading() as session:
+        assert [choice.take_id for choice in session.query(Choice).order_by(Choice.id)] == [1, None]
+    finding = check_prompts(house.runtime.db, settings)
+    assert (finding.health, "1 句的词改过了，要重录" in finding.sentence) == (Health.MIND, True)
+
+
+def test_the_exchange_has_the_apology_at_hand(house: TestHouse, tmp_path: Path) -> None:
+    """It speaks these words when we do not answer: with the recording, not by espeak-ng."""
+    runtime, folder = house.runtime, tmp_path / "laid out"
+
+    def says() -> bytes:
+        with runtime.db.reading() as session:
+            studio.lay_out_apology(session, runtime.settings, runtime.prompt_store, folder)
+        speaker = Speaker(tmp_path / "cache", folder, "cmn-latn-pinyin", 150)
+        return asyncio.run(speaker.say(Scribe(runtime.settings, voices.Voices()).sorry())).alaw
+
+    machine = says()
+    spoken_by(house, studio.APOLOGY)
+    person = says()
+    with runtime.db.writing() as session:
+        studio.put_aside(session, studio.APOLOGY, SYSTEM, house.clock.now())
+    assert len(person) == pytest.approx(2 * 8000, rel=0.2) != len(machine)
+    assert says() == machine
+
+
+def test_a_folder_of_recordings_is_brought_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOTLINE_DATA_FOLDER", str(tmp_path / "data"))
+    for name, level_dbov in {"I01.wav": -20, "I13-2.wav": -20, f"{JINHUA}/I01.wav": -20, "I10.wav": -60, "I99.wav": -20}.items():  # fmt: skip
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        saved(tmp_path / "in", name, wav(pcm16(voice(2, level_dbov=level_dbov))))
+    said = CliRunner().invoke(main, ["prompts", "import", str(tmp_path / "in")])
+    assert "用上了 3 句。2 个文件不能用。" in said.output
+    assert "I10.wav：声音太小" in said.output
+    assert "I99.wav：没有这一句" in said.output
+    listed = CliRunner().invoke(main, ["prompts", "list"]).output
+    assert "1001  I01 真人第1遍 您好，这里是红色助跑热线。" in listed
+    assert listed.count("真人") == 3
