@@ -19,6 +19,7 @@ log = logs.logger(__name__)
 def create_app(runtime: Runtime) -> Flask:
     """An application for this house; the same one in production, demonstration and tests."""
     app = Flask("hotline")
+    app.before_request(runtime.rules.look)  # a glance at a clock, and a query every few seconds
     app.register_blueprint(webhooks.make_blueprint(runtime, phone_door.porter(runtime)))
     pages.install(app, runtime)
     return app

@@ -125,7 +125,7 @@ def doctor() -> None:
 
 @main.command()
 @click.argument(
-    "flow", type=click.Choice(["inbound", "return", "duty", "staff"]), default="inbound"
+    "flow", type=click.Choice(["inbound", "return", "duty", "staff", "bridge"]), default="inbound"
 )
 @click.option(
     "--situation", type=click.Choice(["fresh", "open_request", "closed"]), default="fresh"

@@ -7,6 +7,7 @@ import tickets.checklist
 import tickets.devices
 import tickets.dossier
 import tickets.figure_days
+import tickets.house_rules
 import tickets.matters
 import tickets.models
 import tickets.outings
@@ -14,6 +15,7 @@ import tickets.reminders
 import tickets.rota
 import tickets.rounds
 import tickets.search
+import tickets.waiting_sheets
 from hotline.db import Base
 
 metadata = Base.metadata
@@ -25,6 +27,7 @@ rooms = (
     tickets.devices,
     tickets.dossier,
     tickets.figure_days,
+    tickets.house_rules,
     tickets.matters,
     tickets.models,
     tickets.outings,
@@ -32,4 +35,5 @@ rooms = (
     tickets.rota,
     tickets.rounds,
     tickets.search,
+    tickets.waiting_sheets,
 )

@@ -110,6 +110,10 @@ def answered(
         "flow": "return", "caller_kind": CallerKind.KNOWN.value, "phone": attempt.phone,
         "try_id": attempt.id, "test": False,
     }  # fmt: skip
+    if attempt.promise.duty is Duty.BRIDGE:
+        facts |= {"resident": 1, "ticket": attempt.promise.ticket_id}
+        row |= {"flow": "bridge", "about_ticket_id": attempt.promise.ticket_id}
+        return _begin(session, settings, sid, row, facts, now)
     if attempt.volunteer_id is not None:
         facts |= _to_hear(session, attempt, now)
         return _begin(session, settings, sid, row | {"flow": "duty"}, facts, now)
@@ -181,12 +185,25 @@ def whom_to_ring(
 ) -> dict[str, Any] | None:
     """The next person of a call that looks for one: phone, seconds, who; None when all were rung.
 
-    Nobody whispers to the committee's telephone: `who` is None.
+    Nobody whispers to the committee or to a resident: `who` is None.
     """
     if whom == "committee":
         phone = None if memory.get("rung") else settings.committee_phone
         return (
             {"phone": phone, "who": None, "call": call_id, "seconds": settings.ring_person_seconds}
+            if phone
+            else None
+        )
+    if whom == "resident":
+        ticket = session.get(Ticket, memory[engine.FACT + "ticket"])
+        phone = ticket.phone if ticket and not memory.get("rung") else None
+        return (
+            {
+                "phone": phone,
+                "who": None,
+                "call": call_id,
+                "seconds": settings.ring_resident_seconds,
+            }
             if phone
             else None
         )

@@ -37,6 +37,8 @@ class Effect(StrEnum):
     PASS = "pass"  # somebody else is to do it
     KEEP_TAKE = "keep_take"  # the recording just made is of a prompt
     USE_TAKE = "use_take"  # and is to be heard by callers
+    REACHED = "reached"  # the resident whom a volunteer had the line ring
+    NOT_REACHED = "not_reached"
     FINISH = "finish"  # it is done; a key before it is the number of outings
 
 
@@ -113,7 +115,9 @@ class Find:
     says: tuple[str, ...]
     nobody: str
     answered: str
-    whom: str = "volunteers"  # or committee; the fact of this name says how many can be rung
+    whom: str = (
+        "volunteers"  # or committee, or resident; the fact of this name says how many can be rung
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,7 @@ class Way(StrEnum):
     EMPTY = "empty"  # a recording without
     TAKEN = "taken"  # a volunteer took the call
     UNTAKEN = "untaken"
+    ENGAGED = "engaged"  # nor taken; the telephone that was rung is busy
     ADMITTED = "admitted"  # the PIN is right
     REFUSED = "refused"
     LOCKED = "locked"

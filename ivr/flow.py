@@ -1,5 +1,6 @@
 """The calls of this house, each from top to bottom: INBOUND and RETURN for residents, DUTY (we
-ring) and STAFF (they ring) for volunteers, STUDIO for whoever records prompts."""
+ring), STAFF (they ring) and BRIDGE (they press at the desk) for volunteers, STUDIO for whoever
+records prompts."""
 
 from ivr.engine import (
     WRONG,
@@ -172,6 +173,23 @@ STUDIO: Flow = dict(STAFF) | _flow(
     Tell("unheard_yet", ("S07",), then="which"),
 )  # fmt: skip
 
-FLOWS = {"inbound": INBOUND, "return": RETURN, "duty": DUTY, "staff": STAFF, "studio": STUDIO}
+# Somebody has pressed at the desk: their own telephone rings, and with a key the resident's.
+BRIDGE: Flow = _flow(
+    Fork("ring", by="machine", to={"True": "machine"}, otherwise="whisper"),
+    Menu("whisper", ("second", "B01"), keys={"1": "connecting", "0": "committee"}, silence="not_heard", wrong="not_heard", again=("B01",)),
+    Tell("connecting", ("B02",), then="connect", effect=Effect.HEARD),
+    Find("connect", (), nobody="not_reached", answered="talked", whom="resident"),
+    End("not_reached", ("B03",), effect=Effect.NOT_REACHED),
+    End("talked", effect=Effect.REACHED),
+    Find("committee", ("I30",), nobody="committee_away", answered="with_committee", whom="committee"),
+    End("committee_away", ("D15",), effect=Effect.NOT_CONFIRMED),
+    End("with_committee", effect=Effect.NOT_CONFIRMED),
+    End("not_heard", ("B04",), effect=Effect.NOT_CONFIRMED),
+    End("machine", (), effect=Effect.MACHINE),
+)  # fmt: skip
+
+FLOWS = {
+    "inbound": INBOUND, "return": RETURN, "duty": DUTY, "staff": STAFF, "studio": STUDIO, "bridge": BRIDGE,
+}  # fmt: skip
 # where a call of STAFF or STUDIO is no resident's
 OF_VOLUNTEERS = frozenset(STUDIO) - frozenset(INBOUND) | {"ring"}

@@ -8,14 +8,15 @@ from sqlalchemy.orm import Session
 
 from hotline.config import Settings
 from ivr import calls, errand_words, recordings, spoken_takes, turns
-from ivr.engine import FACT, Effect, End, Menu
+from ivr.engine import FACT, Effect, End, Menu, Way
 from ivr.flow import FLOWS, OF_VOLUNTEERS
 from ivr.models import Call, CallStatus
 from ivr.recordings import KEEPING, Reported
 from ivr.turns import Asked
-from tickets import ledger, return_calls, service, volunteer_calls
+from tickets import bridges, ledger, return_calls, service, volunteer_calls
+from tickets.bridges import Reached
 from tickets.lifecycle import Act, possible
-from tickets.models import Kind, Recording, ReturnTry, Source, Ticket
+from tickets.models import Duty, Kind, Recording, ReturnTry, Source, Ticket
 from tickets.returns import Outcome
 
 SHORTEST_CALL_SECONDS = 3  # less is a wrong number or a pocket
@@ -26,7 +27,8 @@ TRIPS = {Effect.NO_TRIP: 0, Effect.ONE_TRIP: 1, Effect.MORE_TRIPS: 2}  # two sta
 THINGS_BACK = {Effect.ALL_BACK: True, Effect.NOT_BACK: False}
 ERRAND_EFFECTS = frozenset({Effect.LISTEN, Effect.TAKE, Effect.TELL, Effect.PASS, Effect.FINISH})
 OF_STAFF = frozenset({"staff", "studio"})
-OF_OURS = {"return": "回电结束", "duty": "给志愿者打的电话"}
+OF_OURS = {"return": "回电结束", "duty": "给志愿者打的电话", "bridge": "替志愿者接通的电话"}
+ENDS_OF_BRIDGE = frozenset({Effect.REACHED, Effect.NOT_REACHED})
 OUTCOMES = {
     Effect.HEARD: Outcome.HEARD,
     Effect.NOT_CONFIRMED: Outcome.NOT_CONFIRMED,
@@ -62,7 +64,9 @@ def carry_out(
         elif effect in ERRAND_EFFECTS:
             owed += _errand(session, settings, asked, effect, now)
         elif (attempt := _attempt(session, call)) is not None:
-            if effect in SATISFACTION:
+            if effect in ENDS_OF_BRIDGE:
+                bridges.finish(session, attempt, _reached(session, asked, effect), now)
+            elif effect in SATISFACTION:
                 return_calls.rate(session, attempt, SATISFACTION[effect], now)
             elif effect in TRIPS:
                 return_calls.count_trips(session, settings, attempt, TRIPS[effect], now)
@@ -73,6 +77,12 @@ def carry_out(
     if ERRAND_EFFECTS.intersection(asked.effects):
         _note_number(session, asked, now)
     return owed
+
+
+def _reached(session: Session, asked: Asked, effect: Effect) -> Reached:
+    if effect is Effect.REACHED:
+        return Reached.TALKED
+    return Reached.BUSY if turns.heard(session, asked) == Way.ENGAGED else Reached.NO_ANSWER
 
 
 def _note_number(session: Session, asked: Asked, now: datetime) -> None:
@@ -172,6 +182,9 @@ def hang_up(session: Session, settings: Settings, call_id: int, now: datetime) -
     if attempt is None:
         return []
     finish(session, settings, attempt, CallStatus(call.status), now)
+    if attempt.promise.duty is Duty.BRIDGE:
+        bridges.hang_up(session, attempt, now)
+        return []
     return volunteer_calls.hang_up(session, attempt, now) if attempt.volunteer_id else []
 
 
@@ -211,6 +224,9 @@ def finish(
 def _end_try(
     session: Session, settings: Settings, attempt: ReturnTry, outcome: Outcome, now: datetime
 ) -> None:
+    if attempt.promise.duty is Duty.BRIDGE:
+        bridges.finish_try(session, attempt, outcome, now)
+        return
     whose = volunteer_calls if attempt.volunteer_id else return_calls
     whose.finish_try(session, settings, attempt, outcome, now)
 

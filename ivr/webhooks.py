@@ -294,7 +294,9 @@ def _heard(session: Session, settings: Settings) -> Heard:
     digits = form.get("Digits", "")
     key, hung_up = ("", True) if digits == "hangup" else (digits[:MOST_DIGITS], False)
     if "DialCallStatus" in form:
-        return Heard(Way.TAKEN if _was_taken(session, settings, form) else Way.UNTAKEN)
+        if _was_taken(session, settings, form):
+            return Heard(Way.TAKEN)
+        return Heard(Way.ENGAGED if form["DialCallStatus"] == "busy" else Way.UNTAKEN)
     if (said := recordings.reported(form)) is not None:
         return Heard(Way.EMPTY if _is_empty(settings, said) else Way.SPEECH, key, hung_up)
     if "empty" in request.args:
@@ -309,7 +311,7 @@ def _was_taken(session: Session, settings: Settings, form: Mapping[str, str]) ->
         return row is not None
     step = turns.step(row.flow, turns.newest(session, row.id).step)
     whispers = Capability.WHISPER in settings.capabilities
-    return (not whispers or (isinstance(step, Find) and step.whom == "committee")) and form[
+    return (not whispers or (isinstance(step, Find) and step.whom != "volunteers")) and form[
         "DialCallStatus"
     ] in {
         "completed",

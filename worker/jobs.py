@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from asr.booth import Booth
 from asr.recognizer import Recognizer
 from hotline import logs
 from hotline.runtime import Runtime
@@ -18,7 +20,7 @@ from ivr.carrier import CarrierError
 from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import Call, CallStatus
 from ivr.takes import Fault, Take
-from tickets import handover, notices, promises, return_calls, volunteer_calls
+from tickets import bridges, handover, notices, promises, return_calls, volunteer_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording
 from worker import leases, listening, night
 from worker.notifying import send
@@ -44,6 +46,7 @@ class Hands:
 
     def keep(self, promise_id: int) -> bool:
         """Keep one promise if it is due and free; False if there was nothing to do."""
+        self.runtime.rules.look()
         now = self.runtime.clock()
         with self.runtime.db.writing() as session:
             promise = promises.take(session, promise_id, now, self._lease())
@@ -67,6 +70,10 @@ class Hands:
         finally:
             logs.forget()
         return True
+
+    @cached_property
+    def _booth(self) -> Booth:
+        return listening.open_booth(self.recognizer, self.runtime.settings)
 
     def _lease(self) -> timedelta:
         """Longer than any duty can take, so that two hands never hold one promise."""
@@ -135,7 +142,7 @@ class Hands:
             recording = _recording(session, promise_id)
             recording_id, key = recording.id, recording.key
             known = listening.catalogue(session)
-        heard = listening.listen(runtime.store, key, self.recognizer, runtime.settings)
+        heard = listening.listen(runtime.store, key, self._booth)
         suggestion = listening.understand(
             heard, known, runtime.settings, recording_id, runtime.clock()
         )
@@ -233,6 +240,13 @@ class Hands:
             )
         )
 
+    def bridge(self, promise_id: int, token: str | None) -> None:
+        """Ring whoever has pressed at the desk, and through their call the resident."""
+        settings = self.runtime.settings
+        Ringing(self.runtime, promise_id, token).ring(
+            lambda session, promise, line, now: bridges.begin(session, settings, promise, line, now)
+        )
+
     def night_round(self, promise_id: int, token: str | None) -> None:
         """Count, mark and forget; the next round is owed with the end of this one."""
         runtime = self.runtime
@@ -281,6 +295,7 @@ DUTIES: Mapping[Duty, Callable[[Hands, int, str | None], None]] = {
     Duty.SETTLE_CALL: Hands.settle_call,
     Duty.RETURN_CALL: Hands.return_call,
     Duty.TELL_VOLUNTEER: Hands.tell_volunteer,
+    Duty.BRIDGE: Hands.bridge,
     Duty.NOTICE: Hands.notice,
     Duty.NIGHT_ROUND: Hands.night_round,
     Duty.HAND_OVER: Hands.hand_over,

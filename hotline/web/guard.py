@@ -91,16 +91,6 @@ def signed(view: View) -> View:
     return view
 
 
-def takes_file(max_bytes: int) -> Callable[[View], View]:
-    """This form may bring a file of so many bytes; other forms hold typed words only."""
-
-    def mark(view: View) -> View:
-        view.takes_bytes = max_bytes  # type: ignore[attr-defined]
-        return view
-
-    return mark
-
-
 def unmarked(app: Flask) -> list[str]:
     """The endpoints that nobody can reach because nobody said who may."""
     return sorted(name for name, view in app.view_functions.items() if not _mark(view))
@@ -135,8 +125,6 @@ def install(app: Flask, csrf: CSRFProtect, *, second_factor: bool) -> None:
             alone = second_factor and current_user.role is Role.ADMIN and not current_user.second
             if alone and request.endpoint not in SETS_UP:
                 return redirect(url_for("door.own_second"))
-        if takes_bytes := getattr(view, "takes_bytes", None):
-            request.max_content_length = takes_bytes
         if not getattr(view, "asks_header", False):
             csrf.protect()
         elif request.method != "GET" and OWN_HEADER not in request.headers:

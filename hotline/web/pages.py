@@ -27,14 +27,17 @@ from hotline.web import (
     handover,
     handset,
     health,
+    imports,
     letters,
     outings,
     papers,
     people,
     prompts,
     rota,
+    rules,
     sounds,
     twin,
+    volunteers,
     walkin,
     words,
 )
@@ -77,6 +80,9 @@ def install(app: Flask, runtime: Runtime) -> None:
         rota,
         people,
         prompts,
+        rules,
+        imports,
+        volunteers,
     ):
         app.register_blueprint(room.make_blueprint(runtime))
     if settings.demo:

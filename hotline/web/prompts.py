@@ -12,7 +12,7 @@ from hotline.config import CarrierKind
 from hotline.exchange import prompts_folder
 from hotline.runtime import Runtime
 from hotline.web import board, listen
-from hotline.web.guard import needs, takes_file
+from hotline.web.guard import needs
 from hotline.web.prompt_places import FAULTS, GROUPS, SETS, WHEN, whole
 from ivr import parts, studio
 from ivr.parts import NUMBER_OF, NUMBERS, Spot
@@ -26,6 +26,10 @@ MICROPHONE = {"Permissions-Policy": "camera=(), geolocation=(), microphone=(self
 def make_blueprint(runtime: Runtime) -> Blueprint:
     prompts = Blueprint("prompts", __name__, url_prefix="/prompts")
     db, settings, store = runtime.db, runtime.settings, runtime.prompt_store
+
+    @prompts.url_value_preprocessor
+    def takes_sounds(_: str | None, __: dict[str, Any] | None) -> None:
+        request.max_content_length = settings.recording_max_bytes  # before the form is read
 
     @prompts.get("")
     @needs(Role.ADMIN)
@@ -62,7 +66,6 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
 
     @prompts.post("/<int:number>")
     @needs(Role.ADMIN)
-    @takes_file(settings.recording_max_bytes)
     def record(number: int) -> Any:
         """A file, or what the browser recorded: kept, and used only when somebody says so."""
         spot = NUMBERS.get(number) or abort(404)

@@ -355,6 +355,20 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "rule_changes",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("written", sa.Text(), nullable=True),
+        sa.Column("before", sa.Text(), nullable=False),
+        sa.Column("by_id", sa.Integer(), nullable=True),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["by_id"], ["volunteers.id"], name=op.f("fk_rule_changes_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rule_changes")),
+    )
+    with op.batch_alter_table("rule_changes", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_rule_changes_name"), ["name"], unique=False)
+
+    op.create_table(
         "shifts",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("starts_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
@@ -489,6 +503,17 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_tickets_opened_at"), ["opened_at"], unique=False)
         batch_op.create_index("ix_tickets_state_opened_at", ["state", "opened_at"], unique=False)
 
+    op.create_table(
+        "waiting_sheets",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("by_id", sa.Integer(), nullable=False),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["by_id"], ["volunteers.id"], name=op.f("fk_waiting_sheets_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_waiting_sheets")),
+    )
     op.create_table(
         "calls",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -834,6 +859,7 @@ def upgrade() -> None:
                 "night_round",
                 "hand_over",
                 "tell_volunteer",
+                "bridge",
                 "notice",
                 name="duty",
                 native_enum=False,
@@ -847,6 +873,7 @@ def upgrade() -> None:
         sa.Column("ticket_id", sa.Integer(), nullable=True),
         sa.Column("call_id", sa.Integer(), nullable=True),
         sa.Column("shift_id", sa.Integer(), nullable=True),
+        sa.Column("volunteer_id", sa.Integer(), nullable=True),
         sa.Column(
             "event",
             sa.Enum(
@@ -880,6 +907,9 @@ def upgrade() -> None:
             ["shift_id"], ["shifts.id"], name=op.f("fk_promises_shift_id"), ondelete="SET NULL"
         ),
         sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_promises_ticket_id")),
+        sa.ForeignKeyConstraint(
+            ["volunteer_id"], ["volunteers.id"], name=op.f("fk_promises_volunteer_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_promises")),
         sa.UniqueConstraint("duty", "call_id", name=op.f("uq_promises_duty_call_id")),
         sa.UniqueConstraint("duty", "shift_id", name=op.f("uq_promises_duty_shift_id")),
@@ -1029,6 +1059,7 @@ def upgrade() -> None:
         sa.Column("ended_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("satisfaction", sa.Integer(), nullable=True),
         sa.Column("volunteer_id", sa.Integer(), nullable=True),
+        sa.Column("reached", sa.String(length=20), nullable=True),
         sa.ForeignKeyConstraint(
             ["promise_id"], ["promises.id"], name=op.f("fk_return_tries_promise_id")
         ),
@@ -1189,6 +1220,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_calls_phone_started")
 
     op.drop_table("calls")
+    op.drop_table("waiting_sheets")
     with op.batch_alter_table("tickets", schema=None) as batch_op:
         batch_op.drop_index("ix_tickets_state_opened_at")
         batch_op.drop_index(batch_op.f("ix_tickets_opened_at"))
@@ -1209,6 +1241,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_shifts_ends_at"))
 
     op.drop_table("shifts")
+    with op.batch_alter_table("rule_changes", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_rule_changes_name"))
+
+    op.drop_table("rule_changes")
     with op.batch_alter_table("resident_phones", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_resident_phones_resident_id"))
         batch_op.drop_index(batch_op.f("ix_resident_phones_phone"))
