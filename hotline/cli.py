@@ -16,6 +16,7 @@ from hotline.commands.export import export
 from hotline.commands.figures import figures
 from hotline.commands.model import model
 from hotline.commands.people import people
+from hotline.commands.prompts import prompts
 from hotline.commands.residents import residents
 from hotline.commands.retention import retention
 from hotline.commands.rings import rings
@@ -180,7 +181,7 @@ def fallback() -> None:
 
 
 GROUPS = (
-    asr_group, audit, backup, db, door, exchange, export, figures, model, people, residents, restore,
+    asr_group, audit, backup, db, door, exchange, export, figures, model, people, prompts, residents, restore,
     retention, rings, roster,
 )  # fmt: skip
 for group in GROUPS:
