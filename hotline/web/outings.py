@@ -7,7 +7,7 @@ from flask_login import current_user
 from sqlalchemy.orm import Session
 
 from hotline.runtime import Runtime
-from hotline.web import board, sheet, words
+from hotline.web import cards, sheet, words
 from hotline.web.guard import needs
 from hotline.web.sheet import Refused
 from tickets import checklist, footwork
@@ -55,7 +55,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             ticket = session.get(Ticket, ticket_id) or abort(404)
             who = sheet.me(session, now)
             page = render_template(
-                "outing.html", ticket=ticket, title=board.title(ticket), ahead=footwork.ahead(session, ticket),
+                "outing.html", ticket=ticket, title=cards.title(ticket), ahead=footwork.ahead(session, ticket),
                 places=PLACES, reasons=words.REASONS, refused=refused, typed=request.form, may=who.may_work(ticket),
             )  # fmt: skip
         return page, status
