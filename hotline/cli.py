@@ -172,10 +172,10 @@ def rehearse(
 def fallback() -> None:
     """Print the document to keep at the carrier for when this machine is off."""
     from ivr.twiml import Scribe
-    from ivr.voices import RecordedPrompts
+    from ivr.voices import Voices
 
     settings = Settings.read()
-    click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
+    click.echo(Scribe(settings, Voices()).apology())
 
 
 GROUPS = (

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from ivr import calls, errand_words, recordings, turns
+from ivr import calls, errand_words, recordings, spoken_takes, turns
 from ivr.engine import FACT, Effect, End, Menu, Way
 from ivr.flow import FLOWS, OF_VOLUNTEERS
 from ivr.models import Call, CallStatus
@@ -26,6 +26,7 @@ SATISFACTION = {Effect.SATISFIED: 1, Effect.SO_SO: 2, Effect.NOT_SATISFIED: 3}
 TRIPS = {Effect.NO_TRIP: 0, Effect.ONE_TRIP: 1, Effect.MORE_TRIPS: 2}  # two stands for more
 THINGS_BACK = {Effect.ALL_BACK: True, Effect.NOT_BACK: False}
 ERRAND_EFFECTS = frozenset({Effect.LISTEN, Effect.TAKE, Effect.TELL, Effect.PASS, Effect.FINISH})
+OF_STAFF = frozenset({"staff", "studio"})
 OF_OURS = {"return": "回电结束", "duty": "给志愿者打的电话", "bridge": "替志愿者接通的电话"}
 ENDS_OF_BRIDGE = frozenset({Effect.REACHED, Effect.NOT_REACHED})
 OUTCOMES = {
@@ -54,6 +55,8 @@ def carry_out(
         if effect in KEEPING:
             if said is not None:
                 owed += keep(session, settings, call, asked.turn - 1, effect, said, now)
+        elif effect is Effect.USE_TAKE:
+            spoken_takes.use(session, settings, asked, now)
         elif effect is Effect.TAKEN:
             take_unasked(session, settings, call, now)
         elif effect is Effect.OWE_RING_BACK:
@@ -124,6 +127,8 @@ def keep(
     now: datetime,
 ) -> list[int]:
     """Keep a message that question `turn` asked for. The call must be locked."""
+    if effect is Effect.KEEP_TAKE:
+        return spoken_takes.keep(session, settings, call, turn, said, now)
     about = calls.about(session, call) or recordings.ticket_in_mind(
         session, turns.newest(session, call.id).memory
     )
@@ -192,7 +197,7 @@ def settle(session: Session, settings: Settings, call: Call, now: datetime) -> s
         return "已登记"
     if call.taken_by is not None:
         return "志愿者接了"
-    if call.flow == "staff" and turns.newest(session, call.id).step in OF_VOLUNTEERS:
+    if call.flow in OF_STAFF and turns.newest(session, call.id).step in OF_VOLUNTEERS:
         return "值班的人打来"
     if _has_what_he_rang_for(session, call):
         return "问了进展"
@@ -262,7 +267,7 @@ def _has_what_he_rang_for(session: Session, call: Call) -> bool:
 
 
 def _left_something(session: Session, call: Call) -> bool:
-    return (
-        session.scalar(select(Recording.id).where(Recording.call_id == call.id).limit(1))
-        is not None
+    of_this = select(Recording.id).where(
+        Recording.call_id == call.id, Recording.ticket_id.is_not(None)
     )
+    return session.scalar(of_this.limit(1)) is not None

@@ -29,6 +29,8 @@ WAYS = [
     Heard(Way.ADMITTED),
     Heard(Way.REFUSED),
     Heard(Way.LOCKED),
+    Heard(Way.FOUND, "1001"),
+    Heard(Way.UNKNOWN),
 ]
 KEYS = [Heard(Way.KEY, key) for key in "0123456789*#"] + [
     Heard(Way.KEY, "9999999999"),
@@ -121,7 +123,7 @@ def test_a_menu_is_short_and_says_the_function_before_the_key(menu: Menu) -> Non
     assert prompts.count_spoken(words) <= MENU_CHARACTERS
     spoken = FUNCTION_THEN_KEY.findall(words)
     assert words.count("请按") == len(spoken) <= MENU_CHOICES
-    known = set(menu.keys) | {menu.repeats} | ({"1"} if "1" in menu.keys else set())
+    known = set(menu.keys) | {menu.repeats, menu.replays} | ({"1"} if "1" in menu.keys else set())
     assert set(spoken) <= known
 
 
@@ -151,7 +153,7 @@ def test_every_prompt_is_used_and_every_word_is_in_the_sheet() -> None:
         "I32",
         "I50",
         *("O02", "O03"),
-        *("D16", "D17", "D18", "D19", "D20", "V03", "V10"),
+        *("D16", "D17", "D18", "D19", "D20", "V03", "V10", "S03"),
     }  # said by the engine, a whisper, the fallback, and where there are several or things have changed
     stands_for = {"NEWS", "VOICE"}
     assert {word for word in used if word.isupper()} - stands_for <= set(prompts.SHEET)

@@ -85,6 +85,7 @@ class Duty(StrEnum):
 
     FETCH = "fetch"
     TRANSCRIBE = "transcribe"
+    LEVEL = "level"  # the recording is of a prompt
     DELETE = "delete"
     RETURN_CALL = "return_call"
     SETTLE_CALL = "settle_call"

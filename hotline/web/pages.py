@@ -27,13 +27,16 @@ from hotline.web import (
     handover,
     handset,
     health,
+    imports,
     letters,
     outings,
     papers,
     people,
     rota,
+    rules,
     sounds,
     twin,
+    volunteers,
     walkin,
     words,
 )
@@ -75,6 +78,9 @@ def install(app: Flask, runtime: Runtime) -> None:
         handover,
         rota,
         people,
+        rules,
+        imports,
+        volunteers,
     ):
         app.register_blueprint(room.make_blueprint(runtime))
     if settings.demo:

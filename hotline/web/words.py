@@ -233,6 +233,11 @@ def clean(text: str) -> str:
     return "".join(kept).strip()
 
 
+def whole_number(written: str) -> int:
+    """The number that a form names a row by; 0 for what is none."""
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 10 else 0
+
+
 def _named(table: Mapping[Any, str], word: object) -> str:
     """The words for a value as the ledger keeps it, plain."""
     return table.get(word, "") if isinstance(word, str) else ""
