@@ -97,7 +97,8 @@ def is_late(settings: Settings, now: datetime) -> ColumnElement[bool]:
     """In the table's words, what `_deadline` says of one row."""
     long_ago = now - timedelta(hours=settings.done_within_hours)
     first = or_(Ticket.contact_by < now, and_(Ticket.state.in_(UNTAKEN), Ticket.accept_by < now))
-    then = or_(Ticket.done_by < now, and_(Ticket.done_by.is_(None), Ticket.opened_at < long_ago))
+    promised = Ticket.done_by.is_not(None)  # never NULL: it is sorted by
+    then = or_(and_(promised, Ticket.done_by < now), and_(~promised, Ticket.opened_at < long_ago))
     return and_(
         Ticket.state.in_(TICKING),
         or_(
