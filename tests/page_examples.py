@@ -13,11 +13,21 @@ from ivr import studio
 from ivr.models import Call, Turn
 from ivr.parts import JINHUA, NUMBER_OF, Spot
 from ivr.takes import Origin
-from tickets import checklist, feed, footwork, ledger, service, spot_checks
+from tickets import checklist, dialling, feed, footwork, ledger, promises, service, spot_checks
 from tickets.counting import Period
 from tickets.lifecycle import Act
-from tickets.models import Kind, Recording, Ticket, Volunteer
+from tickets.models import (
+    Duty,
+    Kind,
+    Promise,
+    PromiseState,
+    Recording,
+    Shift,
+    Ticket,
+    Volunteer,
+)
 from tickets.outings import Reason, Went
+from tickets.rota import HandOver
 
 LONG = (
     "我住在三幢二单元五零一，厨房的水管从昨天晚上就在漏水，地上都是水，腿脚不方便，麻烦你们快一点找个师傅来看看。"
@@ -100,6 +110,21 @@ def seed(desk: DeskHouse) -> None:
             session, month, 1, ledger.volunteer(desk.people["李主任"]), desk.clock.now()
         )
     seed_prompts(desk)
+    with desk.runtime.db.writing() as session:
+        wang, now = desk.people["王秀兰"], desk.clock.now()
+        before = Shift(starts_at=now - timedelta(days=3), ends_at=now - timedelta(days=2), volunteer_id=desk.people["陈国强"])  # fmt: skip
+        session.add(before)
+        session.flush()
+        session.add(HandOver(shift_id=before.id, note=LONG, to_id=wang, at=now, passed=[1, 2, 4]))
+        for state, result in ((PromiseState.KEPT, "没人接"), (PromiseState.OWED, "您没接")):
+            bridge = Promise(
+                duty=Duty.BRIDGE, ticket_id=5, volunteer_id=wang, made_at=now, due_at=now
+            )
+            session.add(bridge)
+            session.flush()
+            attempt = dialling.begin(session, [bridge], LI, now, volunteer_id=wang)
+            attempt.outcome, attempt.reached = "heard", "no_answer"
+            promises.settle(bridge, state, result, now)
     desk.visit("王秀兰").posts("/recording/1/text", text="我家要交电费", seen_text="我要交水费")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from hotline import heard_sheet
 from hotline.runtime import Runtime
-from hotline.web import board
+from hotline.web import board, cards
 from hotline.web.figures import asked_month, in_order
 from hotline.web.guard import needs
 from tickets import audit, export, ledger, spot_checks
@@ -39,7 +39,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             }
             return render_template(
                 "audit.html", verdict=verdict, checks=checks, tickets=tickets, month=month, now=now,
-                sheets=heard_sheet.SHEETS, title=board.title, names=board.names(session),
+                sheets=heard_sheet.SHEETS, title=cards.title, names=board.names(session),
                 earlier=month.before.first, later=month.after if month.end <= now else None,
             )  # fmt: skip
 

@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from hotline.phone import mask
 from hotline.runtime import Runtime
-from hotline.web import board, sheet, words
+from hotline.web import board, cards, sheet, words
 from hotline.web.guard import needs
 from hotline.web.prompt_places import SETS, whole
 from hotline.web.sheet import Refused
 from ivr.heard import Heard, in_call
 from ivr.models import Call
-from tickets import footwork, merging, service, spot_checks, understanding
+from tickets import footwork, merging, service, spot_checks
 from tickets.books import Finding, SpotCheck
 from tickets.lifecycle import Act, NotPossibleError, possible
 from tickets.models import LedgerLine, Role, Ticket
@@ -48,7 +48,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             names = board.names(session)
             recordings = merging.recordings(session, ticket)
             page = render_template(
-                "case.html", ticket=ticket, card=board.card(ticket, runtime.settings, now, understanding.names(session)), now=now, names=names,
+                "case.html", ticket=ticket, card=cards.of(session, runtime.settings, [ticket_id], now)[0], now=now, names=names,
                 recordings=recordings, compared={r.id: compare(r.transcript.text, r.transcript.corrected_text) for r in recordings if r.transcript and r.transcript.corrected_text},
                 masked=mask(ticket.phone) if ticket.phone else "", life=board.life(session, ticket, names),
                 told=board.return_calls(ticket), looks=looks(session, ticket, names), typed=request.form,
