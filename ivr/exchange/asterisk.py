@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ivr.exchange.ari import Ari, AriError, Event
-from ivr.exchange.asterisk_leg import BUSY, NO_ANSWER, NORMAL, REJECTED, AsteriskLeg
+from ivr.exchange.asterisk_leg import (
+    BUSY,
+    NO_ANSWER,
+    NORMAL,
+    REJECTED,
+    AsteriskLeg,
+    left_bridge,
+)
 from ivr.exchange.asterisk_recordings import hang_up_leftovers, salvage
 from ivr.exchange.leg import Leg, NotAnsweredError, Outcome
 from ivr.exchange.safety import Gate
@@ -50,7 +57,7 @@ class AsteriskEngine:
         self.sounds = SoundFolder(self._settings.sounds_folder)
         self._legs: dict[str, AsteriskLeg] = {}
         self._dialling: dict[str, _Dialling] = {}
-        self._awaited: dict[str, asyncio.Event] = {}  # ends of playbacks and recordings, by name
+        self._awaited: dict[str, asyncio.Event] = {}  # ends of things, by name
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def salvage(self, folder: Path) -> None:
@@ -91,7 +98,7 @@ class AsteriskEngine:
 
     @contextmanager
     def awaiting(self, name: str) -> Iterator[asyncio.Event]:
-        """Set when this playback or recording is over."""
+        """Set when this playback, recording or stay in a bridge is over."""
         over = self._awaited[name] = asyncio.Event()
         try:
             yield over
@@ -159,12 +166,14 @@ class AsteriskEngine:
             self._played(event["playback"])
         elif kind in {"RecordingFinished", "RecordingFailed"}:
             self._over(str(event["recording"]["name"]))
+        elif kind == "ChannelLeftBridge":
+            self._over(left_bridge(str(event["bridge"]["id"]), channel))
         elif kind == "ChannelStateChange" and channel in self._dialling:
             if event["channel"].get("state") == "Ringing":
                 self._dialling[channel].rang = True
                 self._dialling[channel].on_ringing()
         elif kind in {"ChannelHangupRequest", "StasisEnd", "ChannelDestroyed"}:
-            self._ended(channel, int(event.get("cause") or 0), kind)
+            self._ended(channel, event)
 
     def _started(self, event: Event, channel: str) -> None:
         if channel in self._dialling:
@@ -195,15 +204,18 @@ class AsteriskEngine:
         if name in self._awaited:
             self._awaited[name].set()
 
-    def _ended(self, channel: str, cause: int, kind: str) -> None:
+    def _ended(self, channel: str, event: Event) -> None:
         dialling = self._dialling.get(channel)
         if dialling is not None and not dialling.answer.done():
-            if kind != "ChannelDestroyed":
+            if event["type"] != "ChannelDestroyed":
                 return  # the cause comes with that
+            cause = int(event.get("cause") or 0)
             outcome = OUTCOMES.get(cause, Outcome.FAILED)
             if cause == NO_USER and not dialling.rang:
                 outcome = Outcome.FAILED  # not the telephone: the box never said a word
-            dialling.answer.set_exception(NotAnsweredError(outcome))
+            dialling.answer.set_exception(
+                NotAnsweredError(outcome, int(event.get("tech_cause") or 0))  # newer ones tell
+            )
         self._end(channel)
 
     def _end(self, channel: str) -> None:

@@ -131,19 +131,27 @@ class AsteriskLeg:
 
     async def join(self, other: Leg) -> None:
         assert isinstance(other, AsteriskLeg)  # noqa: S101
-        ari, bridge = self._engine.ari, f"/bridges/b{secrets.token_hex(8)}"
+        ari, bridge = self._engine.ari, f"b{secrets.token_hex(8)}"
         both = (self.channel, other.channel)
-        await ari.command("POST", bridge, type="mixing")
-        try:
-            for channel in both:
-                await ari.attempt("DELETE", f"/channels/{channel}/silence")
-            await ari.command("POST", f"{bridge}/addChannel", channel=",".join(both))
-            await _first(other.gone, self.gone)
-        finally:
-            await ari.attempt("DELETE", bridge)
+        await ari.command("POST", f"/bridges/{bridge}", type="mixing")
+        with self._engine.awaiting(left_bridge(bridge, self.channel)) as left:
+            try:
+                for channel in both:
+                    await ari.attempt("DELETE", f"/channels/{channel}/silence")
+                await ari.command("POST", f"/bridges/{bridge}/addChannel", channel=",".join(both))
+                await _first(other.gone, self.gone)
+            finally:
+                await ari.attempt("DELETE", f"/bridges/{bridge}")
+            with suppress(TimeoutError):  # until then it can neither be played to nor recorded
+                await asyncio.wait_for(_first(left, self.gone), WHOLE_SECONDS)
 
     async def hang_up(self) -> None:
         await self._engine.hang_up(self, NORMAL if self.answered else NO_ANSWER)
+
+
+def left_bridge(bridge: str, channel: str) -> str:
+    """The name under which the engine tells that a channel is on its own again."""
+    return f"{bridge} without {channel}"
 
 
 async def _first(*events: asyncio.Event) -> None:
