@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hotline import logs
 from hotline.config import PREFIX, Settings, WrongSettingsError, environment_name
+from tickets.house_rules import RULES
 
 log = logs.logger(__name__)
 
@@ -44,7 +45,7 @@ class AlreadyRunningError(Exception):
 
 
 def commands(settings: Settings, *, exchange: bool = False) -> list[Command]:
-    """Redis (unless one is given), the worker, the web server and, if wanted, the exchange, in the
+    """Redis (unless one is given), the web server, the worker and, if wanted, the exchange, in the
     order they start. They end in the other: the exchange first, while somebody hears its reports.
 
     Raises WrongSettingsError when Redis's socket would have a longer name than the kernel takes.
@@ -53,8 +54,8 @@ def commands(settings: Settings, *, exchange: bool = False) -> list[Command]:
     environment = child_environment(settings)
     python = (sys.executable, "-P", "-m")  # -P: the data folder is no place for modules
     house = [
-        Command("worker", (*python, "worker"), environment, folder),
         Command("web", (*python, *_gunicorn(settings)), environment, folder),
+        Command("worker", (*python, "worker"), environment, folder),
     ]
     if exchange:
         house.append(Command("exchange", (*python, "hotline.cli", "exchange"), environment, folder))
@@ -68,7 +69,10 @@ def commands(settings: Settings, *, exchange: bool = False) -> list[Command]:
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
-    """The settings as the environment a child reads them from: these, and no others."""
+    """The settings as the environment a child reads them from: these, and no others.
+
+    What nobody gave and the committee may change is left out: given, it would be fixed.
+    """
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -76,7 +80,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
     }
     for name in Settings.model_fields:
         value = getattr(settings, name)
-        if value is None:
+        if value is None or (name in RULES and name not in settings.model_fields_set):
             continue
         if isinstance(value, Path):
             value = value.absolute()
@@ -232,7 +236,7 @@ def alone_in(data_folder: Path) -> Iterator[None]:
 def _gunicorn(settings: Settings) -> tuple[str, ...]:
     shared_memory = Path("/dev/shm")  # noqa: S108  a heartbeat on a slow disk kills idle workers
     return (
-        "gunicorn", "hotline.app:from_environment()",
+        "gunicorn", "hotline.app:from_environment()", "--config", "python:hotline.serving",
         "--bind", settings.listen,
         "--worker-class", "gthread",
         "--workers", str(settings.web_workers),

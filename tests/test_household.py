@@ -171,8 +171,8 @@ def test_a_house_with_an_outside_redis_starts_none(tmp_path: Path) -> None:
     own = [each.name for each in commands(settings_for(tmp_path))]
     outside = [each.name for each in commands(settings_for(tmp_path, redis_url="redis://there"))]
 
-    assert own == ["redis", "worker", "web"]
-    assert outside == ["worker", "web"]
+    assert own == ["redis", "web", "worker"]
+    assert outside == ["web", "worker"]
 
 
 def test_a_data_folder_too_deep_for_a_socket_is_named(tmp_path: Path) -> None:
