@@ -152,8 +152,10 @@ def _give_back(shared: Store, keys: list[str], target: Store) -> None:
 
 def _copy(source: Store, key: str, target: Store) -> None:
     """Raises BackupError if the bytes are not those of the name."""
+    name = Path(key)
     with source.open(key) as file:
-        stored = target.put(iter(lambda: file.read(BLOCK), b""), Path(key).suffix)
+        blocks = iter(lambda: file.read(BLOCK), b"")
+        stored = target.put(blocks, name.suffix, owner=name.stem.partition("-")[2])
     if stored.key != key:
         target.delete(stored.key)
         raise BackupError(f"{key} 的内容和指纹对不上。")
