@@ -128,7 +128,7 @@ class DeskHouse:
     def request(self, *, text: str = "我要交水费", trusted: bool = True, **more: Any) -> int:
         """A request with its recording and what the machine heard; returns its id."""
         now = self.clock.now()
-        stored = self.runtime.store.put([tone()], ".wav", owner=str(ticket.id))
+        stored = self.runtime.store.put([tone()], ".wav")
         given = {"kind": Kind.ERRAND, "source": Source.MESSAGE, "phone": LI, **more}
         with self.runtime.db.writing() as session:
             ticket = service.open_ticket(
