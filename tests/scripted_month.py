@@ -16,6 +16,7 @@ from tickets import (
     ledger,
     return_calls,
     returns,
+    ring_backs,
     rotation,
     service,
     swaps,
@@ -99,7 +100,7 @@ class Month:
         session.add(call)
         session.flush()
         if not talk and chance.random() < 0.25:
-            service.owe_ring_back(session, self.settings, at, phone=phone, call_id=call.id, short_calls=1, test=call.test)  # fmt: skip
+            ring_backs.owe(session, self.settings, at, phone=phone, call_id=call.id, short_calls=1, test=call.test)  # fmt: skip
             owed = session.scalars(select(Ticket).order_by(Ticket.id.desc()).limit(1)).one()
             if chance.random() < 0.7:
                 owed.contacted_at = at + timedelta(minutes=chance.randrange(5, 300))
