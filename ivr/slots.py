@@ -41,7 +41,9 @@ def fill(
         return [{"prompt": prompt, "slots": {}}]
     match prompt:
         case "I04":
-            requests = service.open_requests(session, memory[FACT + "phone"])
+            requests = service.open_requests(
+                session, memory[FACT + "phone"], test=bool(memory.get(FACT + "test"))
+            )
             if int(which) > len(requests):
                 return []
             slots["progress"] = prompts.PROGRESS[requests[int(which) - 1].state]

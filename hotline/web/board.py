@@ -27,6 +27,7 @@ from tickets.models import (
     Ticket,
     Volunteer,
 )
+from tickets.real import is_real
 from tickets.roster import on_duty
 
 MOST_SHOWN = 200
@@ -130,9 +131,12 @@ def finished_by(session: Session, label: str, now: datetime) -> int:
     ) or 0  # fmt: skip
 
 
-def everything(session: Session, settings: Settings, now: datetime) -> list[Card]:
-    """The newest requests of all, for whoever audits."""
-    tickets = session.scalars(_shown().order_by(Ticket.opened_at.desc()).limit(MOST_SHOWN)).all()
+def everything(
+    session: Session, settings: Settings, now: datetime, *, tests: bool | None
+) -> list[Card]:
+    """The newest requests of all, for whoever audits; those of tests apart, or (None) with the others."""
+    asked = _shown() if tests is None else _shown().where(is_real(Ticket, tests=tests))
+    tickets = session.scalars(asked.order_by(Ticket.opened_at.desc()).limit(MOST_SHOWN)).all()
     called = understanding.names(session)
     return [card(ticket, settings, now, called) for ticket in tickets]
 
@@ -147,6 +151,8 @@ def card(ticket: Ticket, settings: Settings, now: datetime, called: Mapping[str,
         tags = ["请上门告诉一声"]
     if ticket.urgent and ticket.state in OPEN:
         tags.insert(0, "急")
+    if ticket.test and not settings.demo:  # there all are
+        tags.insert(0, "试打")
     return Card(
         id=ticket.id,
         number=ticket.number,

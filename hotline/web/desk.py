@@ -65,10 +65,11 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     @desk.get("/all")
     @needs(Role.COMMITTEE)
     def everything() -> Any:
-        now = runtime.clock()
+        now, tests = runtime.clock(), sheet.asked_tests(settings)
         with db.reading() as session:
             return render_template(
-                "all.html", cards=board.everything(session, settings, now), me=sheet.me(session, now), now=now
+                "all.html", cards=board.everything(session, settings, now, tests=tests),
+                me=sheet.me(session, now), now=now, tests=tests,
             )  # fmt: skip
 
     @desk.get("/request/<int:ticket_id>")
