@@ -124,7 +124,7 @@ class Switchboard:
             form = "\n".join(f"{name}: {mask(value)}" for name, value in told["form"].items())
             heard["told"] = {
                 "path": mask(told["path"]), "form": form, "ms": told["ms"],
-                "document": mask(shown), **self._standing(leg),
+                "document": _readable(response), **self._standing(leg),
             }  # fmt: skip
         return heard
 
@@ -134,3 +134,12 @@ class Switchboard:
         with self._runtime.db.reading() as session:
             at = turns.where_it_stands(session, leg.sid)
         return call_steps.standing(self._runtime.settings, at.flow, at.step)._asdict() if at else {}
+
+
+def _readable(response: ET.Element) -> str:
+    """The document for a person's eyes, numbers masked; keys that end a recording are none."""
+    for verb in response.iter():
+        verb.text = mask(verb.text or "") or None
+        for name, value in verb.attrib.items():
+            verb.set(name, value if name == "finishOnKey" else mask(value))
+    return ET.tostring(response, encoding="unicode")
