@@ -12,7 +12,7 @@ run: .stamps/run ## set up everything and start the demonstration house
 	$(BIN)/hotline demo
 
 test: check ## set up everything and run every check and test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist loadfile # many wait for real sound; a file's tests share its set-up
 
 check: .stamps/test ## style, types and floors only
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ from ivr import webhooks
 def create_app(runtime: Runtime) -> Flask:
     """An application for this house; the same one in production, demonstration and tests."""
     app = Flask("hotline")
+    app.before_request(runtime.rules.look)  # a glance at a clock, and a query every few seconds
     app.register_blueprint(webhooks.make_blueprint(runtime, phone_door.porter(runtime)))
     pages.install(app, runtime)
     return app

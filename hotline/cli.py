@@ -124,7 +124,7 @@ def doctor() -> None:
 
 @main.command()
 @click.argument(
-    "flow", type=click.Choice(["inbound", "return", "duty", "staff"]), default="inbound"
+    "flow", type=click.Choice(["inbound", "return", "duty", "staff", "bridge"]), default="inbound"
 )
 @click.option(
     "--situation", type=click.Choice(["fresh", "open_request", "closed"]), default="fresh"
@@ -172,10 +172,10 @@ def rehearse(
 def fallback() -> None:
     """Print the document to keep at the carrier for when this machine is off."""
     from ivr.twiml import Scribe
-    from ivr.voices import RecordedPrompts
+    from ivr.voices import Voices
 
     settings = Settings.read()
-    click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
+    click.echo(Scribe(settings, Voices()).apology())
 
 
 GROUPS = (

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hotline import logs
 from hotline.config import PREFIX, Settings, WrongSettingsError, environment_name
+from tickets.house_rules import RULES
 
 log = logs.logger(__name__)
 
@@ -68,7 +69,10 @@ def commands(settings: Settings, *, exchange: bool = False) -> list[Command]:
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
-    """The settings as the environment a child reads them from: these, and no others."""
+    """The settings as the environment a child reads them from: these, and no others.
+
+    What nobody gave and the committee may change is left out: given, it would be fixed.
+    """
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -76,7 +80,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
     }
     for name in Settings.model_fields:
         value = getattr(settings, name)
-        if value is None:
+        if value is None or (name in RULES and name not in settings.model_fields_set):
             continue
         if isinstance(value, Path):
             value = value.absolute()

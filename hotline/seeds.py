@@ -13,7 +13,7 @@ import asr
 from hotline.config import read_hours
 from hotline.runtime import Runtime
 from hotline.web.auth import set_pin
-from tickets import ledger, promises, rotation, service
+from tickets import house_rules, ledger, promises, rotation, service
 from tickets import matters as catalogue
 from tickets.coverage import DutyHours
 from tickets.lifecycle import Act
@@ -101,6 +101,15 @@ ROLES = {
     Role.VOLUNTEER: "志愿者", Role.LEAD: "值班组长",
     Role.COMMITTEE: "居委会", Role.ADMIN: "管理员",
 }  # fmt: skip
+
+
+def rules(runtime: Runtime) -> None:
+    """Somebody is there at every hour, and may be rung at every hour."""
+    asked = dict.fromkeys(("return_hours", "return_hours_rest"), "00:00-24:00")
+    asked |= {"shift_hours": ",".join(ROUND_THE_CLOCK), "return_calls_a_day": "5"}
+    with runtime.db.writing() as session:
+        house_rules.change(session, runtime.settings, asked, 0, ledger.SYSTEM, runtime.clock())
+    runtime.rules.look(now=True)
 
 
 def residents(runtime: Runtime) -> None:

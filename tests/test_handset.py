@@ -23,11 +23,14 @@ from sqlalchemy import select
 from twilio.request_validator import RequestValidator
 from werkzeug.serving import make_server
 
+from hotline.config import Settings
 from hotline.phone import CallerKind, read_caller
 from hotline.training import training
-from hotline.web import callers, reader, visitors
+from hotline.web import call_steps, callers, reader, visitors
 from hotline.web.handset import SAMPLES
 from ivr.carrier import CarrierError
+from ivr.engine import Each, Fork, Tell
+from ivr.flow import FLOWS
 from ivr.models import Call
 from tickets import counting, ledger, promises, service
 from tickets.counting import Period
@@ -330,6 +333,16 @@ def test_prompts_are_heard_or_read(
         assert bool(read) is (voice == "server")
         assert bool(page.evaluate("spoke")) is (voice == "browser")
         hangs_up(page)
+
+
+def test_every_step_that_waits_has_a_name() -> None:
+    settings = Settings(_env_file=None)
+    for flow, steps in FLOWS.items():
+        for name, step in steps.items():
+            if not isinstance(step, Fork | Tell | Each):
+                said = call_steps.standing(settings, flow, name)
+                assert said.step
+                assert said.waits
 
 
 def test_the_house_reads_a_prompt_aloud(served: Served) -> None:

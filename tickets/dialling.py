@@ -39,14 +39,9 @@ class Line:
 
 
 def is_busy(
-    session: Session,
-    settings: Settings,
-    phones: Collection[str],
-    line: Line,
-    now: datetime,
-    *,
-    test: bool = False,
-) -> bool:
+    session: Session, settings: Settings, phones: Collection[str], line: Line, now: datetime,
+    *, channels: int = 1, test: bool = False,
+) -> bool:  # fmt: skip
     """Whether one of a person's telephones, the trunk (one channel stays free for callers) or the
     minute is full. A test takes none of either, and finds only its own telephones busy."""
     ringing = session.execute(
@@ -67,7 +62,7 @@ def is_busy(
         .where(is_real(ReturnTry), ReturnTry.placed_at.between(now - MINUTE, now + MINUTE))
     )
     return (
-        in_use >= max(1, settings.trunk_channels - 1)
+        in_use + channels > max(channels, settings.trunk_channels - 1)
         or (last_minute or 0) >= settings.calls_a_minute
     )
 

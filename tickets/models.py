@@ -85,12 +85,14 @@ class Duty(StrEnum):
 
     FETCH = "fetch"
     TRANSCRIBE = "transcribe"
+    LEVEL = "level"  # the recording is of a prompt
     DELETE = "delete"
     RETURN_CALL = "return_call"
     SETTLE_CALL = "settle_call"
     NIGHT_ROUND = "night_round"
     HAND_OVER = "hand_over"  # what is open at the end of a shift
     TELL_VOLUNTEER = "tell_volunteer"  # ring whoever is to take a request, or begins duty
+    BRIDGE = "bridge"  # ring a volunteer at their own press, then the resident
     NOTICE = "notice"  # a word to the volunteers' group, with no person in it
 
 
@@ -365,6 +367,8 @@ class Promise(Base):
     shift_id: Mapped[int | None] = mapped_column(
         ForeignKey("shifts.id", ondelete="SET NULL"), default=None
     )
+    # whose press a bridged call is
+    volunteer_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
     event: Mapped[Event | None] = mapped_column(_kept(Event), default=None)
     notice: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.notices.Why
     state: Mapped[PromiseState] = mapped_column(_kept(PromiseState), default=PromiseState.OPEN)
@@ -409,6 +413,7 @@ class ReturnTry(Base):
     satisfaction: Mapped[int | None] = mapped_column(default=None)  # said in this call
     volunteer_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
     test: Mapped[bool] = mapped_column(default=False)  # on the telephone in the browser
+    reached: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.bridges.Reached
     promise: Mapped[Promise] = relationship(init=False)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
@@ -38,6 +39,13 @@ class VolunteerImport:
 def template() -> bytes:
     """The empty file, with one example to write over."""
     return sheets.write(COLUMNS, [[column.example for column in COLUMNS]], title="志愿者")
+
+
+def export(session: Session) -> bytes:
+    """Everybody who takes part, numbers masked. Who asked for it writes the ledger line."""
+    everybody = session.scalars(select(Volunteer).where(Volunteer.active).order_by(Volunteer.id))
+    rows = [[each.name, mask(each.phone or ""), ROLE_NAMES[each.role]] for each in everybody]
+    return sheets.write(COLUMNS, rows, title="志愿者")
 
 
 def plan(session: Session, settings: Settings, content: bytes) -> VolunteerImport:

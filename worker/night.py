@@ -14,7 +14,7 @@ from hotline import clock
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.store import Store
-from tickets import audit, counting, promises, retention
+from tickets import audit, counting, promises, retention, waiting_sheets
 from tickets.models import Duty, Promise, PromiseState
 
 AT = time(2, 30)  # nobody rings, and nobody is on duty
@@ -39,6 +39,7 @@ def go_round(db: Database, store: Store, settings: Settings, now: datetime) -> N
     while _step(db, lambda session: counting.count_past_days(session, now, DAYS)) == DAYS:
         pass
     _step(db, lambda session: audit.head(session, now) is not None)
+    _step(db, lambda session: waiting_sheets.forget_old(session, now))
     forget(db, store, settings, now)
 
 

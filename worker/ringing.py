@@ -14,7 +14,7 @@ from ivr.carrier import CarrierError, PerhapsPlacedError
 from ivr.models import Call, CallStatus
 from tickets import dialling, promises
 from tickets.dialling import Line
-from tickets.models import Promise, ReturnTry
+from tickets.models import Promise, ReturnTry, Ticket
 from tickets.real import is_real, is_test
 from worker import leases
 
@@ -117,14 +117,16 @@ def _try(session: Session, token: str) -> ReturnTry:
 def _line(session: Session, test: bool, now: datetime) -> Line:
     """Every call that has begun and not ended, in or out; of tests, those on the browsers' telephones."""
     calls = session.execute(
-        select(Call.try_id, Call.phone).where(
+        select(Call.try_id, Call.phone, Call.flow, Ticket.phone.label("about"))
+        .outerjoin(Ticket, Ticket.id == Call.about_ticket_id)
+        .where(
             Call.ended_at.is_(None),
             is_real(Call, tests=test),
             Call.started_at.between(now - dialling.UNDER_WAY, now + dialling.UNDER_WAY),
         )
     ).all()
     return Line(
-        calls=len(calls),
+        calls=len(calls) + sum(call.flow == "bridge" for call in calls),  # that one takes two
         tries=frozenset(call.try_id for call in calls if call.try_id),
-        phones=frozenset(call.phone for call in calls if call.phone),
+        phones=frozenset(phone for call in calls for phone in (call.phone, call.about) if phone),
     )

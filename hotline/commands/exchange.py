@@ -42,9 +42,9 @@ def furnish_exchange(settings: Settings) -> Settings:
 def run(settings: Settings) -> None:
     from ivr.exchange.server import main  # SIP and sound: only where they are needed
     from ivr.twiml import Scribe
-    from ivr.voices import RecordedPrompts
+    from ivr.voices import Voices
 
-    told = exchange_settings(settings, Scribe(settings, RecordedPrompts(settings.prompts)).sorry())
+    told = exchange_settings(settings, Scribe(settings, Voices()).sorry())
     logs.start()
     with alone_in(told.data_folder), opened(settings) as database:
         ready_tables(database)

@@ -97,6 +97,8 @@ def people_change(name: str, role: str | None, phone: str, stops: bool | None) -
                     session, person, ledger.SYSTEM, clock.now(), role=Role(role) if role else None,
                     phone=number, active=None if stops is None else not stops,
                 )  # fmt: skip
+        except volunteers.LastAdminError as error:
+            raise click.ClickException(f"{name}是最后一位管理员，不能去掉。") from error
         except volunteers.StillOnRosterError as error:
             raise click.ClickException(f"{name}后面还有{error.shifts}班，先用 hotline roster swap 换给别人。") from error  # fmt: skip
     click.echo("改好了。" if changed else "本来就是这样，没有改。")

@@ -97,6 +97,24 @@ def draw_pin() -> str:
     return pin
 
 
+@dataclass(frozen=True, slots=True)
+class DrawnPin:
+    """A PIN by lot and its hash. Drawn before a transaction is open: hashing is slow on purpose."""
+
+    digits: str
+    hash: str
+
+
+def drawn_pin() -> DrawnPin:
+    pin = draw_pin()
+    return DrawnPin(pin, hasher.hash(pin))
+
+
+def give_pin(person: Volunteer, pin: DrawnPin) -> None:
+    """From now on this is how they sign in; whoever was signed in as them is out."""
+    person.pin_hash, person.wrong_pins, person.locked_until = pin.hash, 0, None
+
+
 def knock(
     db: Database, clock: Clock, volunteer_id: int | None, pin: str, *, origin: str = "desk"
 ) -> Knock:
@@ -253,10 +271,11 @@ def visitor_of(person: Volunteer) -> Visitor:
 
 
 def note(
-    session: Session, person: Volunteer, act: str, now: datetime, origin: str = "desk"
-) -> None:
+    session: Session, person: Volunteer, act: str, now: datetime, origin: str = "desk",
+    by: ledger.Person | None = None,
+) -> None:  # fmt: skip
     ledger.write(
-        session, at=now, person=ledger.volunteer(person.id, origin), act=act,
+        session, at=now, person=by or ledger.volunteer(person.id, origin), act=act,
         object_kind="volunteer", object_id=person.id,
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from hotline.config import Settings
 from ivr import turns
-from ivr.engine import Await, Find, Menu, Pin, Record
+from ivr.engine import Await, Find, Menu, Number, Pin, Record
 
 STEPS = {
     "greet": "打招呼，第一次打来", "greet_again": "打招呼，上次的事还没办完",
@@ -24,6 +24,9 @@ STEPS = {
     "errand": "听一件事，问怎么办", "new_errand": "听一件新的事，问怎么办", "taken": "归他了，说号码",
     "outings": "问出门几趟", "ring": "志愿者打来，问是不是值班的事", "pin": "等密码",
     "locked": "密码错太多次", "committee": "找居委会接电话", "committee_away": "居委会没人接",
+    "studio_pin": "等密码，要录提示语", "which": "问录哪一句", "sentence": "录这一句",
+    "spoken": "问这一句要不要用", "whisper": "志愿者先按1，再打给居民", "connect": "打给居民",
+    "not_reached": "居民没接到", "with_committee": "跟居委会说上话了",
     "all_heard": "都听完了", "good_day": "知道了，再见", "not_heard": "没按键，再找别人",
 }  # fmt: skip
 WHISPER = "志愿者接起来，先听一句"
@@ -43,8 +46,8 @@ def standing(settings: Settings, flow: str, name: str) -> Standing:
             opening = step.wait == "opening"
             seconds = settings.opening_wait_seconds if opening else settings.menu_wait_seconds
             waits = f"等按键（{keys}），说完 {seconds} 秒不按也接着走"
-        case Pin():
-            waits = "等按密码，按完等 6 秒"
+        case Pin() | Number():
+            waits = "等按几个数字，按完等一等"
         case Record():
             waits = f"等说话，挂断就算说完，最多 {settings.message_max_seconds} 秒"
         case Find():

@@ -22,7 +22,7 @@ from tickets.lifecycle import Act, NotPossibleError, possible
 from tickets.models import LedgerLine, Role, Ticket
 
 LONGEST_WHY = 400
-LOOKS = {"listen": "听了录音", "see_number": "看了号码", "print": "打印了跑腿单", "look_at_case": "看了这一页", "export": "导出了"}  # fmt: skip
+LOOKS = {"listen": "听了录音", "see_number": "看了号码", "bridge": "打了电话（没看号码）", "print": "打印了跑腿单", "look_at_case": "看了这一页", "export": "导出了"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

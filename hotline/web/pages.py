@@ -28,13 +28,16 @@ from hotline.web import (
     handover,
     handset,
     health,
+    imports,
     letters,
     outings,
     papers,
     people,
     rota,
+    rules,
     sounds,
     twin,
+    volunteers,
     walkin,
     words,
 )
@@ -76,6 +79,9 @@ def install(app: Flask, runtime: Runtime) -> None:
         handover,
         rota,
         people,
+        rules,
+        imports,
+        volunteers,
     ):
         app.register_blueprint(room.make_blueprint(runtime))
     telephones = twin.Exchange(settings, runtime.clock)
