@@ -32,6 +32,7 @@ from hotline.web import (
     outings,
     papers,
     people,
+    rights,
     rota,
     rules,
     sounds,
@@ -81,6 +82,7 @@ def install(app: Flask, runtime: Runtime) -> None:
         rules,
         imports,
         volunteers,
+        rights,
     ):
         app.register_blueprint(room.make_blueprint(runtime))
     if settings.demo:
