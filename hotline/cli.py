@@ -16,6 +16,7 @@ from hotline.commands.export import export
 from hotline.commands.figures import figures
 from hotline.commands.model import model
 from hotline.commands.people import people
+from hotline.commands.prompts import prompts
 from hotline.commands.residents import residents
 from hotline.commands.retention import retention
 from hotline.commands.rings import rings
@@ -125,7 +126,7 @@ def doctor() -> None:
 
 @main.command()
 @click.argument(
-    "flow", type=click.Choice(["inbound", "return", "duty", "staff"]), default="inbound"
+    "flow", type=click.Choice(["inbound", "return", "duty", "staff", "bridge"]), default="inbound"
 )
 @click.option(
     "--situation", type=click.Choice(["fresh", "open_request", "closed"]), default="fresh"
@@ -173,14 +174,14 @@ def rehearse(
 def fallback() -> None:
     """Print the document to keep at the carrier for when this machine is off."""
     from ivr.twiml import Scribe
-    from ivr.voices import RecordedPrompts
+    from ivr.voices import Voices
 
     settings = Settings.read()
-    click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
+    click.echo(Scribe(settings, Voices()).apology())
 
 
 GROUPS = (
-    asr_group, audit, backup, db, door, exchange, export, figures, model, people, residents, restore,
+    asr_group, audit, backup, db, door, exchange, export, figures, model, people, prompts, residents, restore,
     retention, rings, roster,
 )  # fmt: skip
 for group in GROUPS:

@@ -60,6 +60,13 @@ CAPABILITIES: Mapping[CarrierKind, frozenset[Capability]] = {
 }
 
 
+class DeskCalls(StrEnum):
+    """How a resident is rung from the desk."""
+
+    NUMBER = "number"
+    BRIDGE = "bridge"
+
+
 class Settings(BaseSettings):
     """The settings by their field names; each is HOTLINE_ and the name in capitals."""
 
@@ -80,7 +87,7 @@ class Settings(BaseSettings):
     sqlite_synchronous: str = Field("FULL", pattern="^(FULL|NORMAL)$", description="FULL loses nothing at a power cut; NORMAL is faster")
     redis_url: str = Field("", description="An outside Redis; empty: our own on a socket in the data folder")
     recordings_url: str = Field("", description="Where recordings are kept, any fsspec address; empty: a folder in the data folder")
-    prompts_folder: Path | None = Field(None, description="Folder of recorded prompts, such as I10.wav; empty: prompts/ in the data folder")
+    prompts_folder: Path | None = Field(None, description="Folder where the recordings of prompts are kept; empty: prompts/ in the data folder")
     backup_folder: Path | None = Field(None, description="Folder of the nightly backups, better on another disk; empty: backups/ in the data folder")
     keep_backups: int = Field(14, ge=1, le=30, description="How many backups are kept; what was deleted by rule lives on in them")
     listen: str = Field("127.0.0.1:8080", description="Address and port the web server listens on")
@@ -159,6 +166,7 @@ class Settings(BaseSettings):
     return_tries: int = Field(3, ge=1, le=5, description="Tries of one return call")
 
     ring_volunteers: bool = Field(False, description="Whether volunteers who have not said otherwise are rung with new requests, or find them on the page only")
+    desk_calls: DeskCalls = Field(DeskCalls.NUMBER, description="How the desk rings a resident: number (to tap, to dial or to scan) or bridge (the line rings the volunteer, then the resident; no number is seen)")
     notice_urls: Names = Field((), description="Addresses, as apprise writes them, of the volunteers' groups (WeCom, DingTalk, Feishu); messages hold no person", json_schema_extra={"secret": True})
 
     # what is kept how long
@@ -172,7 +180,7 @@ class Settings(BaseSettings):
     recording_max_bytes: int = Field(10_000_000, ge=100_000, description="Largest recording fetched")
     transcribe_max_seconds: int = Field(120, ge=5, description="Time one transcription may take")
     transcribe_max_bytes: int = Field(2_000_000_000, ge=100_000_000, description="Memory one transcription may add")
-    hands: int = Field(1, ge=1, le=8, description="Worker processes that keep promises")
+    hands: int = Field(1, ge=1, le=8, description="Promises kept at a time")
     sweep_seconds: float = Field(1, gt=0, le=60, description="Pause between two looks for promises that nobody rang for")
     web_workers: int = Field(2, ge=1, le=8, description="Web server processes")
     web_threads: int = Field(4, ge=1, le=32, description="Threads of one web server process")
@@ -314,8 +322,8 @@ class Settings(BaseSettings):
         return self.redis_url or f"unix://{self.redis_socket}"
 
     @property
-    def prompts(self) -> Path:
-        return self.prompts_folder or self.data_folder / "prompts"
+    def prompts(self) -> str:
+        return f"file://{(self.prompts_folder or self.data_folder / 'prompts').absolute()}"
 
     @property
     def secrets(self) -> tuple[str, ...]:

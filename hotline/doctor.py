@@ -19,6 +19,7 @@ from hotline.config import CarrierKind, Settings, WrongSettingsError
 from hotline.db import Database
 from hotline.exchange import furnish
 from hotline.store import Store
+from ivr import studio
 from tickets.models import Fetch, Recording
 from tickets.roster import next_shift, on_duty
 from worker.queue import connect
@@ -61,6 +62,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         if tables.health is Health.WELL:
             yield check_recordings(db, Store(settings.recordings))
             yield check_roster(db)
+            yield check_prompts(db, settings)
         yield check_disk(settings)
         yield check_backup(settings)
         if settings.carrier is CarrierKind.EXCHANGE:
@@ -172,6 +174,15 @@ def check_roster(db: Database, now: clock.Clock = clock.now) -> Finding:
     return _well("roster", f"现在不是值班时间，下一班 {shift.starts_at:%m-%d %H:%M}")
 
 
+def check_prompts(db: Database, settings: Settings) -> Finding:
+    with db.reading() as session:
+        spoken, outdated, of = studio.count(studio.standings(session, settings))
+    told = f"提示语 {of} 句，真人录了 {spoken} 句，别的由机器念"
+    if outdated:
+        return _mind("prompts", f"{told}；有 {outdated} 句的词改过了，要重录")
+    return _well("prompts", told)
+
+
 def check_disk(settings: Settings) -> Finding:
     folder = settings.data_folder.absolute()
     while not folder.exists():
@@ -197,6 +208,8 @@ def check_backup(settings: Settings, now: clock.Clock = clock.now) -> Finding:
     )
     if now() - newest.at > BACKUP_AGE:
         return _mind(key, f"{said}。两天多没有备份了，请看一看硬盘和日志")
+    if newest.damaged:
+        return _mind(key, f"{said}；有 {newest.damaged} 个文件和自己的指纹对不上，没有备份进去")
     return _well(key, said)
 
 

@@ -148,5 +148,5 @@ def volunteer_facts(requests: int, *, begins: bool, machine: bool) -> dict[str, 
         "caller": "known", "situation": "fresh", "phone": None, "ticket": None, "machine": machine,
         "occasion": "new" if not begins else "shift" if requests else "quiet_shift",
         "errands": list(range(requests)), "waiting": [], "volunteer": 1, "volunteers": 1, "committee": True,
-        "open_requests": 0,
+        "open_requests": 0, "resident": 1,
     }  # fmt: skip

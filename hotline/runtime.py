@@ -31,6 +31,7 @@ class Runtime:
     bell: Bell
     carrier: Carrier
     store: Store
+    prompt_store: Store
 
     def close(self) -> None:
         self.bell.close()
@@ -51,4 +52,5 @@ def build(settings: Settings, clock: Clock = clocks.now, bell: Bell | None = Non
         bell=bell or RedisBell(settings.redis),
         carrier=Carrier(settings),
         store=Store(settings.recordings),
+        prompt_store=Store(settings.prompts),
     )

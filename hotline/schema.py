@@ -1,6 +1,7 @@
 """All tables in one place, for the migrations and for nobody else."""
 
 import ivr.models
+import ivr.takes
 import tickets.books
 import tickets.checklist
 import tickets.devices
@@ -20,6 +21,7 @@ from hotline.db import Base
 metadata = Base.metadata
 rooms = (
     ivr.models,
+    ivr.takes,
     tickets.books,
     tickets.checklist,
     tickets.devices,

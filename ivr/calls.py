@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 from hotline.config import Settings
 from hotline.db import connection_of
 from hotline.phone import CallerId, CallerKind
-from ivr import engine, readiness, slots, voices
+from ivr import engine, parts, readiness, slots
 from ivr.engine import Heard, Place, Way
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus
 from ivr.turns import CALLS, FIND_CALL, Asked, Planned, find, newest, repeat, step, where_it_stands
 from tickets import directory, return_calls, roster, service, volunteer_calls
-from tickets.models import Duty, Event, Promise, PromiseState, ReturnTry, Ticket, Volunteer
+from tickets.models import Duty, Event, Promise, PromiseState, ReturnTry, Role, Ticket, Volunteer
 from tickets.volunteer_calls import WAITING
 
 # Whether a PIN opens the door to this volunteer: ADMITTED, REFUSED or LOCKED.
@@ -84,7 +84,8 @@ def ring(
             "errands": [ticket.id for ticket in mine if ticket.state not in WAITING],
             "committee": bool(settings.committee_phone),
         }
-        row |= {"flow": "staff"}
+        administers = session.get_one(Volunteer, known.volunteer).role is Role.ADMIN
+        row |= {"flow": "studio" if administers else "staff"}
     return _begin(session, settings, sid, row, facts, now)
 
 
@@ -109,6 +110,10 @@ def answered(
         "flow": "return", "caller_kind": CallerKind.KNOWN.value, "phone": attempt.phone,
         "try_id": attempt.id, "test": False,
     }  # fmt: skip
+    if attempt.promise.duty is Duty.BRIDGE:
+        facts |= {"resident": 1, "ticket": attempt.promise.ticket_id}
+        row |= {"flow": "bridge", "about_ticket_id": attempt.promise.ticket_id}
+        return _begin(session, settings, sid, row, facts, now)
     if attempt.volunteer_id is not None:
         facts |= _to_hear(session, attempt, now)
         return _begin(session, settings, sid, row | {"flow": "duty"}, facts, now)
@@ -154,7 +159,11 @@ def hear(
     place = Place(stands.step, stands.number, memory)
     if isinstance(flow[stands.step], engine.Pin) and heard.key:
         heard = Heard(porter(int(engine.fact(place, "volunteer")), heard.key))
-    heard = replace(heard, key=heard.key[:1])  # more is asked for, and kept, nowhere
+    elif isinstance(flow[stands.step], engine.Number) and heard.key:
+        known = heard.key.isdecimal() and int(heard.key) in parts.NUMBERS
+        heard = replace(heard, way=Way.FOUND if known else Way.UNKNOWN)
+    if heard.way is not Way.FOUND:
+        heard = replace(heard, key=heard.key[:1])  # more is asked for, and kept, nowhere
     turn = engine.advance(flow, place, heard)
     said = f"{heard.way}:{heard.key}" if heard.key else heard.way.value
     words = _words(session, settings, turn, stands.id, now)
@@ -176,12 +185,25 @@ def whom_to_ring(
 ) -> dict[str, Any] | None:
     """The next person of a call that looks for one: phone, seconds, who; None when all were rung.
 
-    Nobody whispers to the committee's telephone: `who` is None.
+    Nobody whispers to the committee or to a resident: `who` is None.
     """
     if whom == "committee":
         phone = None if memory.get("rung") else settings.committee_phone
         return (
             {"phone": phone, "who": None, "call": call_id, "seconds": settings.ring_person_seconds}
+            if phone
+            else None
+        )
+    if whom == "resident":
+        ticket = session.get(Ticket, memory[engine.FACT + "ticket"])
+        phone = ticket.phone if ticket and not memory.get("rung") else None
+        return (
+            {
+                "phone": phone,
+                "who": None,
+                "call": call_id,
+                "seconds": settings.ring_resident_seconds,
+            }
             if phone
             else None
         )
@@ -261,7 +283,7 @@ def _words(
 
 def _voice(voice: directory.Voice) -> dict[str, str]:
     """The set of prompts for whoever has this number, where it is another than everybody's."""
-    kept_in = voices.set_for(voice.dialect, voice.slow)
+    kept_in = parts.set_for(voice.dialect, voice.slow)
     return {"set": kept_in} if kept_in else {}
 
 

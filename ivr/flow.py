@@ -1,5 +1,6 @@
 """The calls of this house, each from top to bottom: INBOUND and RETURN for residents, DUTY (we
-ring) and STAFF (they ring) for volunteers."""
+ring), STAFF (they ring) and BRIDGE (they press at the desk) for volunteers, STUDIO for whoever
+records prompts."""
 
 from ivr.engine import (
     WRONG,
@@ -11,6 +12,7 @@ from ivr.engine import (
     Flow,
     Fork,
     Menu,
+    Number,
     Pin,
     Record,
     Step,
@@ -157,7 +159,37 @@ STAFF: Flow = dict(INBOUND) | _flow(
     End("committee_away", ("D15",)),
 )  # fmt: skip
 
-FLOWS = {"inbound": INBOUND, "return": RETURN, "duty": DUTY, "staff": STAFF}
-OF_VOLUNTEERS = frozenset(STAFF) - frozenset(INBOUND) | {
-    "ring"
-}  # where a call of STAFF is no resident's
+# An administrator's number rings: as for any volunteer, and prompts are recorded, one after the
+# other. Nothing is in use that was not wanted by a key; what was spoken stands on the page.
+STUDIO: Flow = dict(STAFF) | _flow(
+    Menu("ring", ("S01",), keys={"1": "pin", "2": "studio_pin", "0": "person"}, silence="anybody", wrong="anybody", wait="opening", patient=AT_ONCE),
+    Pin("studio_pin", ("V02",), right="which", locked="locked", silence="good_day"),
+    Number("which", ("S02",), found="sentence", silence="good_day"),
+    Record("sentence", ("S04", "beep"), then="spoken", empty="unheard", effect=Effect.KEEP_TAKE, keys={"0": "person"}, message=False),
+    Menu("spoken", ("S05",), keys={"1": "in_use", "3": "sentence", "0": "committee"}, replays="2", silence="not_in_use", wrong="not_in_use", effects={"1": Effect.USE_TAKE}),
+    Tell("in_use", ("S06",), then="which"),
+    Tell("not_in_use", ("S08",), then="which"),
+    Fork("unheard", by="empty", to={"1": "unheard_yet", "2": "unheard_yet"}, otherwise="good_day"),
+    Tell("unheard_yet", ("S07",), then="which"),
+)  # fmt: skip
+
+# Somebody has pressed at the desk: their own telephone rings, and with a key the resident's.
+BRIDGE: Flow = _flow(
+    Fork("ring", by="machine", to={"True": "machine"}, otherwise="whisper"),
+    Menu("whisper", ("second", "B01"), keys={"1": "connecting", "0": "committee"}, silence="not_heard", wrong="not_heard", again=("B01",)),
+    Tell("connecting", ("B02",), then="connect", effect=Effect.HEARD),
+    Find("connect", (), nobody="not_reached", answered="talked", whom="resident"),
+    End("not_reached", ("B03",), effect=Effect.NOT_REACHED),
+    End("talked", effect=Effect.REACHED),
+    Find("committee", ("I30",), nobody="committee_away", answered="with_committee", whom="committee"),
+    End("committee_away", ("D15",), effect=Effect.NOT_CONFIRMED),
+    End("with_committee", effect=Effect.NOT_CONFIRMED),
+    End("not_heard", ("B04",), effect=Effect.NOT_CONFIRMED),
+    End("machine", (), effect=Effect.MACHINE),
+)  # fmt: skip
+
+FLOWS = {
+    "inbound": INBOUND, "return": RETURN, "duty": DUTY, "staff": STAFF, "studio": STUDIO, "bridge": BRIDGE,
+}  # fmt: skip
+# where a call of STAFF or STUDIO is no resident's
+OF_VOLUNTEERS = frozenset(STUDIO) - frozenset(INBOUND) | {"ring"}

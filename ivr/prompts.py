@@ -73,6 +73,11 @@ SHEET: Mapping[str, str] = {
     "D22": "好，这件事归您了。",
     "D23": "您手里还有{in_hand}件没办完。",
     "D24": "上一班留了话：{note}。",
+    # a volunteer has pressed at the desk
+    "B01": "这里是{line}。接通您要打的电话，请按1。",
+    "B02": "好，正在接通，请等一等。",
+    "B03": "没打通，请过一会儿再打。再见。",
+    "B04": "没关系，要打的时候再点一下。再见。",
     # a volunteer rings
     "V01": "通话会录音。值班的事，请按1。您自己有事，请等一等。",
     "V02": "请按您的密码，按完等一等。",
@@ -84,6 +89,15 @@ SHEET: Mapping[str, str] = {
     "V10": "好，记下了。",
     "V08": "没有别的事了，您辛苦了。再见。",
     "V09": "那您方便的时候再打。再见。",
+    # an administrator records prompts
+    "S01": "通话会录音。值班的事，请按1。录提示语，请按2。您自己有事，请等一等。",
+    "S02": "请按提示语的四位编号。",
+    "S03": "没有这个编号，请再按一次。",
+    "S04": "听到嘀一声，请念：{words}",
+    "S05": "听一遍，请按2。就用它，请按1。重新录，请按3。",
+    "S06": "好，过一会儿就用上。",
+    "S07": "没听到声音。",
+    "S08": "先不用它，网页上还能听。",
 }  # fmt: skip
 
 NEWS = {"accepted": "O11", "visited": "O12", "done": "O13", "materials": "O14"}
@@ -116,7 +130,12 @@ def text(prompt: str, slots: Mapping[str, str] | None = None) -> str:
         words = SHEET[prompt]
     except KeyError:
         raise UnknownPromptError(prompt) from None
-    return words.format_map({name: _speakable(value) for name, value in (slots or {}).items()})
+    return filled(words, slots or {})
+
+
+def filled(words: str, slots: Mapping[str, str]) -> str:
+    """Words of the sheet with their slots filled."""
+    return words.format_map({name: _speakable(value) for name, value in slots.items()})
 
 
 def has_slots(prompt: str) -> bool:

@@ -18,7 +18,15 @@ from tickets.lifecycle import OPEN
 from tickets.models import Duty, Kind, Recording, Source, Ticket
 
 # What a recording step does with its message, by whichever webhook brings it.
-KEEPING = frozenset({Effect.KEEP, Effect.KEEP_INSTEAD, Effect.KEEP_WITH_REQUEST, Effect.KEEP_REPLY})
+KEEPING = frozenset(
+    {
+        Effect.KEEP,
+        Effect.KEEP_INSTEAD,
+        Effect.KEEP_WITH_REQUEST,
+        Effect.KEEP_REPLY,
+        Effect.KEEP_TAKE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from ivr import errand_words, news_words, own_words, prompts
+from ivr import errand_words, news_words, own_words, parts, prompts
 from ivr.engine import FACT, Said
 from tickets import service
 from tickets.models import Recording, Ticket
@@ -40,6 +40,9 @@ def fill(
     if not prompts.has_slots(prompt):
         return [{"prompt": prompt, "slots": {}}]
     match prompt:
+        case "S04":
+            spot = parts.NUMBERS[memory["number"]]
+            slots["words"] = parts.words(settings)[spot.prompt, spot.part]
         case "I04":
             requests = service.open_requests(session, memory[FACT + "phone"])
             if int(which) > len(requests):

@@ -37,10 +37,10 @@ def serving(folder: Path, clock: HandClock, **given: Any) -> Iterator["Served"]:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*flags: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", *flags]
         )
         yield browser
         browser.close()

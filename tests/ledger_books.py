@@ -70,6 +70,7 @@ class DatabaseBooks:
                 Volunteer(name="王秀兰", phone="+8613900000001"),
                 Volunteer(name="陈国庆", phone="+8613900000002"),
                 Volunteer(name="李爱华", phone="+8613900000003", role=Role.LEAD),
+                Volunteer(name="管理员", phone="+8613900000004", role=Role.ADMIN),
             ]
             session.add_all(people)
             session.flush()

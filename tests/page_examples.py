@@ -8,17 +8,23 @@ from typing import Any
 
 from desk_house import LI, DeskHouse
 from duty_house import xlsx
+from sounds import pcm16, saved, voice, wav
 from sqlalchemy import select
 
 from hotline import mishaps
 from hotline.store import Store
-from ivr.models import Call
+from ivr import studio
+from ivr.models import Call, Turn
+from ivr.parts import JINHUA, NUMBER_OF, Spot
+from ivr.takes import Origin
 from tickets import (
     checklist,
+    dialling,
     feed,
     footwork,
     house_rules,
     ledger,
+    promises,
     sealing,
     service,
     shifts,
@@ -27,8 +33,18 @@ from tickets import (
 )
 from tickets.counting import Period
 from tickets.lifecycle import Act
-from tickets.models import Kind, Recording, Ticket, Volunteer
+from tickets.models import (
+    Duty,
+    Kind,
+    Promise,
+    PromiseState,
+    Recording,
+    Shift,
+    Ticket,
+    Volunteer,
+)
 from tickets.outings import Reason, Went
+from tickets.rota import HandOver
 
 LONG = (
     "我住在三幢二单元五零一，厨房的水管从昨天晚上就在漏水，地上都是水，腿脚不方便，麻烦你们快一点找个师傅来看看。"
@@ -111,6 +127,22 @@ def seed(desk: DeskHouse) -> None:
             session, month, 1, ledger.volunteer(desk.people["李主任"]), desk.clock.now()
         )
     _office(desk)
+    seed_prompts(desk)
+    with desk.runtime.db.writing() as session:
+        wang, now = desk.people["王秀兰"], desk.clock.now()
+        before = Shift(starts_at=now - timedelta(days=3), ends_at=now - timedelta(days=2), volunteer_id=desk.people["陈国强"])  # fmt: skip
+        session.add(before)
+        session.flush()
+        session.add(HandOver(shift_id=before.id, note=LONG, to_id=wang, at=now, passed=[1, 2, 4]))
+        for state, result in ((PromiseState.KEPT, "没人接"), (PromiseState.OWED, "您没接")):
+            bridge = Promise(
+                duty=Duty.BRIDGE, ticket_id=5, volunteer_id=wang, made_at=now, due_at=now
+            )
+            session.add(bridge)
+            session.flush()
+            attempt = dialling.begin(session, [bridge], LI, now, volunteer_id=wang)
+            attempt.outcome, attempt.reached = "heard", "no_answer"
+            promises.settle(bridge, state, result, now)
     desk.visit("王秀兰").posts("/recording/1/text", text="我家要交电费", seen_text="我要交水费")
 
 
@@ -138,6 +170,30 @@ def _office(desk: DeskHouse) -> None:
     (desk.runtime.settings.data_folder / mishaps.FILE).write_text(json.dumps(mishap))
 
 
+def seed_prompts(desk: DeskHouse) -> None:
+    """A take in use, one with a fault, one of other words, and a call that heard the first."""
+    with TemporaryDirectory() as folder, desk.runtime.db.writing() as session:
+        admin, settings = ledger.volunteer(desk.people["管理员"]), desk.runtime.settings
+        for spot, level, words in (
+            (Spot("I01", 1), -20, ""),
+            (Spot("I10", 1), -20, ""),
+            (Spot("I10", 1), -60, ""),
+            (Spot("I10", 1, JINHUA), -20, "以前的词。"),
+        ):
+            file = saved(Path(folder), "sound.wav", wav(pcm16(voice(3, level_dbov=level))))
+            sound = studio.bring_home(desk.runtime.prompt_store, file, "audio/wav")
+            at = desk.clock.now() - timedelta(days=1)
+            take = studio.keep(session, settings, spot, Origin.BROWSER, admin, at)
+            studio.give_sound(take, sound)
+            if not take.fault:
+                studio.use(session, settings, take, admin, at)
+            take.words = words or take.words
+        says = [{"prompt": "I01", "slots": {}}, {"prompt": "I04", "slots": {}}, {"sound": "beep"}]
+        session.add(
+            Turn(call_id=1, number=1, step="greet", says=says, memory={}, heard="ring", at=desk.clock.now())
+        )  # fmt: skip
+
+
 # addresses with questions: who asks, and what
 QUERIES = (
     ("李主任", "/search?q=水管"),
@@ -151,6 +207,9 @@ QUERIES = (
     ("王秀兰", "/walkin?who=lgf"),
     ("王秀兰", "/walkin?who=没有"),
     ("李主任", "/residents?who=1234"),
+    ("管理员", "/prompts?of=O"),
+    ("管理员", f"/prompts/{NUMBER_OF[Spot('I13', 2)]}"),
+    ("管理员", f"/prompts/{NUMBER_OF[Spot('I10', 1, JINHUA)]}"),
     ("吴队长", "/rota?month=2026-11"),
     ("王秀兰", "/rota?month=2026-12"),
     ("吴队长", "/rota/plan?month=2026-12"),
@@ -184,6 +243,8 @@ def examples(desk: DeskHouse) -> dict[str, list[Any]]:
         "imports.roster_look sheet_id": [2],
         "imports.volunteers_look sheet_id": [3],
         "month": ["2026-10"],
+        "number": [NUMBER_OF[Spot("I10", 1)]],
+        "take_id": [1],
         "audit.sheet key": ["tickets", "ledger"],
     }
 
@@ -218,7 +279,7 @@ POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
     "two shifts that are one's own": ("吴队长", "/rota/shift/1", {"do": "swap"}),
     "who cannot come": ("吴队长", "/rota/shift/1", {"do": "absent"}),
     "a month shared out otherwise": ("吴队长", "/rota/plan", {"seal": "x"}),
-    "no file": ("李主任", "/import/residents", {}),
+    "no sheet": ("李主任", "/import/residents", {}),
     "a sheet taken otherwise": ("吴队长", "/import/roster/2", {"seal": "x"}),
     "whole numbers without why": ("管理员", "/import/residents/all.xlsx", {"why": ""}),
     "hours that are none": (
@@ -242,5 +303,11 @@ POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
     "again without why": ("李主任", "/case/6/again", {"why": ""}),
     "a code for a device": ("吴队长", "/devices", {}),
     "no such code": ("王秀兰", "/door/device", {"name": "新手机", "code": "1234"}),
+    "no file": ("管理员", f"/prompts/{NUMBER_OF[Spot('I10', 1)]}", {}),
+    "a take of other words": (
+        "管理员",
+        f"/prompts/{NUMBER_OF[Spot('I10', 1, JINHUA)]}/use",
+        {"take": "4"},
+    ),
     "nothing there": ("王秀兰", "/request/999", {}),
 }

@@ -69,7 +69,8 @@ def test_a_note_waits_for_the_next_shift(desk: DeskHouse) -> None:
     assert "还没有写字" in wang.posts("/handover", note=" ").text
     assert "下一班一进来就看到" in wang.posts("/handover", note="老张的药在抽屉里").text
     assert "不是您的班" in desk.visit("陈国强").posts("/handover", note="x").text
-    now = desk.clock.now()
+    desk.request()
+    now = desk.clock.now() + timedelta(minutes=1)
     with desk.runtime.db.writing() as session:
         shift = session.get_one(Shift, 1)
         shift.ends_at = now
@@ -79,6 +80,10 @@ def test_a_note_waits_for_the_next_shift(desk: DeskHouse) -> None:
         handover.keep(session, session.get_one(Promise, owed), now)
     chen = desk.visit("陈国强")
     assert "上一班留的话 老张的药在抽屉里" in chen.text
+    assert "听听转来的1件" in chen.text
+    chen.opens("/handover/1")
+    assert '<audio controls preload="none" src="/recording/1"' in chen.page.text
+    assert wang.opens("/handover/1").status == 404
     chen.posts("/handover/1/heard")
     assert "老张的药" not in chen.text
     assert wang.posts("/handover/1/heard").status == 404

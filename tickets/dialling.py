@@ -38,8 +38,9 @@ class Line:
 
 
 def is_busy(
-    session: Session, settings: Settings, phones: Collection[str], line: Line, now: datetime
-) -> bool:
+    session: Session, settings: Settings, phones: Collection[str], line: Line, now: datetime,
+    *, channels: int = 1,
+) -> bool:  # fmt: skip
     """Whether one of a person's telephones, the trunk (one channel stays free for callers) or the
     minute is full."""
     ringing = session.execute(
@@ -57,7 +58,7 @@ def is_busy(
     return (
         not line.phones.isdisjoint(phones)
         or any(attempt.phone in phones for attempt in ringing)
-        or in_use >= max(1, settings.trunk_channels - 1)
+        or in_use + channels > max(channels, settings.trunk_channels - 1)
         or (last_minute or 0) >= settings.calls_a_minute
     )
 

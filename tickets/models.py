@@ -85,12 +85,14 @@ class Duty(StrEnum):
 
     FETCH = "fetch"
     TRANSCRIBE = "transcribe"
+    LEVEL = "level"  # the recording is of a prompt
     DELETE = "delete"
     RETURN_CALL = "return_call"
     SETTLE_CALL = "settle_call"
     NIGHT_ROUND = "night_round"
     HAND_OVER = "hand_over"  # what is open at the end of a shift
     TELL_VOLUNTEER = "tell_volunteer"  # ring whoever is to take a request, or begins duty
+    BRIDGE = "bridge"  # ring a volunteer at their own press, then the resident
     NOTICE = "notice"  # a word to the volunteers' group, with no person in it
 
 
@@ -201,6 +203,11 @@ class Shift(Base):
     )
 
 
+def number(day: date, sequence: int) -> str:
+    """Month, day and the day's sequence: short enough to say, such as 1123-07."""
+    return f"{day:%m%d}-{sequence:02d}"
+
+
 class Ticket(Base):
     """One request of one resident. Its state is changed by `tickets.service.act` only."""
 
@@ -270,8 +277,7 @@ class Ticket(Base):
 
     @property
     def number(self) -> str:
-        """Month, day and the day's sequence: short enough to say, such as 1123-07."""
-        return f"{self.day:%m%d}-{self.sequence:02d}"
+        return number(self.day, self.sequence)
 
 
 class TicketDay(Base):
@@ -365,6 +371,8 @@ class Promise(Base):
     shift_id: Mapped[int | None] = mapped_column(
         ForeignKey("shifts.id", ondelete="SET NULL"), default=None
     )
+    # whose press a bridged call is
+    volunteer_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
     event: Mapped[Event | None] = mapped_column(_kept(Event), default=None)
     notice: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.notices.Why
     state: Mapped[PromiseState] = mapped_column(_kept(PromiseState), default=PromiseState.OPEN)
@@ -408,6 +416,7 @@ class ReturnTry(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None, index=True)
     satisfaction: Mapped[int | None] = mapped_column(default=None)  # said in this call
     volunteer_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
+    reached: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.bridges.Reached
     promise: Mapped[Promise] = relationship(init=False)
 
 

@@ -14,7 +14,7 @@ from ivr.carrier import CarrierError, PerhapsPlacedError
 from ivr.models import Call, CallStatus
 from tickets import dialling, promises
 from tickets.dialling import Line
-from tickets.models import Promise, ReturnTry
+from tickets.models import Promise, ReturnTry, Ticket
 from worker import leases
 
 log = logs.logger(__name__)
@@ -115,13 +115,15 @@ def _try(session: Session, token: str) -> ReturnTry:
 def _line(session: Session, now: datetime) -> Line:
     """Every call that has begun and not ended, in or out."""
     calls = session.execute(
-        select(Call.try_id, Call.phone).where(
+        select(Call.try_id, Call.phone, Call.flow, Ticket.phone.label("about"))
+        .outerjoin(Ticket, Ticket.id == Call.about_ticket_id)
+        .where(
             Call.ended_at.is_(None),
             Call.started_at.between(now - dialling.UNDER_WAY, now + dialling.UNDER_WAY),
         )
     ).all()
     return Line(
-        calls=len(calls),
+        calls=len(calls) + sum(call.flow == "bridge" for call in calls),  # that one takes two
         tries=frozenset(call.try_id for call in calls if call.try_id),
-        phones=frozenset(call.phone for call in calls if call.phone),
+        phones=frozenset(phone for call in calls for phone in (call.phone, call.about) if phone),
     )

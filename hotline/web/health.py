@@ -44,6 +44,7 @@ NAMES = {
     "roster": "值班",
     "disk": "硬盘",
     "backup": "备份",
+    "prompts": "提示语",
 }
 
 
@@ -57,6 +58,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             doctor.check_settings(settings), doctor.check_database(db), doctor.check_redis(settings),
             doctor.check_roster(db, runtime.clock), doctor.check_disk(settings),
             doctor.check_backup(settings, runtime.clock),
+            doctor.check_prompts(db, settings),
         ):  # fmt: skip
             yield _line(finding)
         with db.reading() as session:

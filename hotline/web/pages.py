@@ -4,7 +4,6 @@ from typing import Any
 
 from flask import Flask, render_template, request
 from flask_wtf import CSRFProtect
-from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from hotline import logs
@@ -28,10 +27,12 @@ from hotline.web import (
     handset,
     health,
     imports,
+    kept,
     letters,
     outings,
     papers,
     people,
+    prompts,
     rights,
     rota,
     rules,
@@ -58,6 +59,7 @@ def install(app: Flask, runtime: Runtime) -> None:
     csrf = CSRFProtect(app)
     auth.install(app, runtime)
     letters.install(app)
+    kept.install(app)
     # Kept in memory, by each process: it stops a guesser's hammering, the ledger of tries is the database's.
     app.register_blueprint(door.make_blueprint(runtime))
     for room in (
@@ -79,6 +81,7 @@ def install(app: Flask, runtime: Runtime) -> None:
         handover,
         rota,
         people,
+        prompts,
         rules,
         imports,
         volunteers,
@@ -90,10 +93,6 @@ def install(app: Flask, runtime: Runtime) -> None:
         app.register_blueprint(handset.make_blueprint(runtime, app, telephones))
         app.register_blueprint(twin.make_blueprint(settings, telephones))
     guard.install(app, csrf, second_factor=not settings.demo)
-
-    @app.errorhandler(CSRFError)
-    def old_form(error: CSRFError) -> Any:
-        return render_template("error.html", code="old_form", typed=_typed()), 400
 
     @app.errorhandler(HTTPException)
     def said_no(error: HTTPException) -> Any:

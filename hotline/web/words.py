@@ -8,6 +8,7 @@ from typing import Any
 
 from hotline.clock import local
 from hotline.phone import mask
+from tickets.bridges import Reached
 from tickets.lifecycle import Act, State
 from tickets.models import Event, LedgerLine
 from tickets.return_calls import RESULTS
@@ -75,6 +76,12 @@ TALKED = {
     "go_out": "打通了，还要出门办",
     "nobody": "没人接，等会再打",
 }
+# What the line knows of a bridged call, as the answer of a person; they may know better.
+PREFILLED: Mapping[Reached | None, str] = {
+    Reached.TALKED: "reached",
+    Reached.NO_ANSWER: "nobody",
+    Reached.BUSY: "nobody",
+}
 WRONG_NUMBER = "号码不对"
 
 REASONS: Mapping[Reason, str] = {
@@ -112,6 +119,8 @@ DID: Mapping[str, str] = {
     "keep_with_request": "{who}又补充了几句",
     "keep_reply": "{who}在回电话时说了话",
     "see_number": "{who}看了电话号码",
+    "bridge": "{who}让电话打给他",
+    "bridged": "打给他的电话：{why}",
     "called": "{who}打了电话：{why}",
     "spot_check": "{who}抽查过：{why}",
     "correct": "{who}改了听写的字",
