@@ -23,7 +23,8 @@ from hotline.commands.rings import rings
 from hotline.commands.roster import roster
 from hotline.config import Settings, WrongSettingsError
 from hotline.exchange import furnish
-from hotline.household import AlreadyRunningError, Household, alone_in, commands
+from hotline.household import AlreadyRunningError, Household, alone_in
+from hotline.processes import commands
 
 WRONG = 2  # the exit code for settings and commands that cannot be
 

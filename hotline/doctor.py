@@ -208,6 +208,8 @@ def check_backup(settings: Settings, now: clock.Clock = clock.now) -> Finding:
     )
     if now() - newest.at > BACKUP_AGE:
         return _mind(key, f"{said}。两天多没有备份了，请看一看硬盘和日志")
+    if newest.damaged:
+        return _mind(key, f"{said}；有 {newest.damaged} 个文件和自己的指纹对不上，没有备份进去")
     return _well(key, said)
 
 
