@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from desk_house import LI, DeskHouse
+from duty_house import xlsx
 from sqlalchemy import select
 
 from ivr.models import Call
@@ -16,6 +17,7 @@ from tickets import (
     promises,
     service,
     spot_checks,
+    waiting_sheets,
 )
 from tickets.counting import Period
 from tickets.lifecycle import Act
@@ -127,7 +129,21 @@ def seed(desk: DeskHouse) -> None:
             attempt = dialling.begin(session, [bridge], LI, now, volunteer_id=wang)
             attempt.outcome, attempt.reached = "heard", "no_answer"
             promises.settle(bridge, state, result, now)
+    _office(desk)
     desk.visit("王秀兰").posts("/recording/1/text", text="我家要交电费", seen_text="我要交水费")
+
+
+def _office(desk: DeskHouse) -> None:
+    """Files that wait."""
+    now, db = desk.clock.now(), desk.runtime.db
+    sheets: dict[str, tuple[str, list[list[object]]]] = {
+        "residents": ("李主任", [["姓名", "电话", "方言"], ["张德明", "13800000002", "金华话"], [NASTY, "x", "y"]]),
+        "roster": ("吴队长", [["日期", "值班", "颜色"], ["2026-12-01", "陈国强", "红"]]),
+        "volunteers": ("管理员", [["姓名", "身份"], ["何彩凤", "组长"], ["王秀兰", "居委会"]]),
+    }  # fmt: skip
+    with db.writing() as session:
+        for kind, (who, rows) in sheets.items():
+            waiting_sheets.keep(session, kind, xlsx(rows), desk.people[who], now)
 
 
 # addresses with questions: who asks, and what
@@ -166,6 +182,10 @@ def examples(desk: DeskHouse) -> dict[str, list[Any]]:
         "shift_id": [1],
         "resident_id": [1],
         "hand_over_id": [1],
+        "person_id": [desk.people["王秀兰"], desk.people["管理员"]],
+        "imports.residents_look sheet_id": [1],
+        "imports.roster_look sheet_id": [2],
+        "imports.volunteers_look sheet_id": [3],
         "audit.sheet key": ["tickets", "ledger"],
     }
 

@@ -172,7 +172,7 @@ def test_three_buttons_to_listen_with(browser: Any, served: Served) -> None:
 def test_paper_is_large_and_holds_no_number(browser: Any, served: Served) -> None:
     with looking(browser, served) as look:
         look.signs_in("王秀兰")
-        for path, points in (("/request/1/slip", 18), ("/paper/today", 14)):
+        for path, points in (("/request/1/slip", 18), ("/paper/today", 14), ("/paper/card", 28)):
             look.opens(path)
             look.page.emulate_media(media="print")
             smallest = look.page.evaluate("""() => Math.min(...[...document.querySelectorAll("main *")]
