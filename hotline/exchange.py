@@ -79,6 +79,11 @@ def exchange_settings(settings: Settings, apology: str = "") -> ExchangeSettings
     return told
 
 
+def prompts_folder(settings: Settings) -> Path:
+    """Where the exchange finds what it has to say without us."""
+    return settings.data_folder.absolute() / "exchange" / "prompts"
+
+
 def _fill(settings: Settings, key: str) -> Settings:
     """Whatever was set stays as it is."""
 
@@ -124,7 +129,7 @@ def _translate(settings: Settings, wrong: _Wrong, apology: str = "") -> Exchange
             outside_prefix=settings.exchange_outside_prefix, allowed_numbers=_numbers(settings),
             nameless_caller=DEMONSTRATION_CALLER if settings.demo else "",
             max_calls=settings.exchange_calls, max_outgoing_a_day=settings.exchange_calls_a_day,
-            data_folder=settings.data_folder.absolute() / "exchange",
+            data_folder=settings.data_folder.absolute() / "exchange", prompts_folder=prompts_folder(settings),
         )  # fmt: skip
     except WrongExchangeSettingsError as error:
         for name, what in error.faults:

@@ -227,7 +227,7 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
             abort(404)
         try:
             with house.prompt_store.open(f"{sha256[:2]}/{sha256}.wav") as file:
-                return _wav(file.read())
+                return _wav(file.read(), age_seconds=31_536_000)
         except FileNotFoundError:
             abort(404)
 
@@ -359,7 +359,6 @@ def _own(sound: bytes, media_type: str) -> Response:
     )
 
 
-def _wav(sound: bytes) -> Response:
-    return Response(
-        sound, content_type="audio/wav", headers={"Cache-Control": "public, max-age=86400"}
-    )
+def _wav(sound: bytes, *, age_seconds: int = 86_400) -> Response:
+    kept = {"Cache-Control": f"public, max-age={age_seconds}"}
+    return Response(sound, content_type="audio/wav", headers=kept)

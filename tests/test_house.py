@@ -199,7 +199,7 @@ def test_nobody_else_reads_the_environment() -> None:
     }
     assert readers <= {
         "hotline/config.py",
-        "hotline/household.py",
+        "hotline/processes.py",
     }  # which hands it on to its children
 
 

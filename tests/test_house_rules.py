@@ -8,7 +8,7 @@ from conftest import ON_BOTH, DeafBell, HandClock, settings_for
 from desk_house import PEOPLE, DeskHouse, open_desk
 from sqlalchemy import event
 
-from hotline.household import child_environment
+from hotline.processes import child_environment
 from hotline.runtime import build
 from tickets import house_rules, roster, watch
 from tickets.house_rules import LOOK_SECONDS, RULES, Rules, WrongRuleError, tidy

@@ -203,6 +203,11 @@ class Shift(Base):
     )
 
 
+def number(day: date, sequence: int) -> str:
+    """Month, day and the day's sequence: short enough to say, such as 1123-07."""
+    return f"{day:%m%d}-{sequence:02d}"
+
+
 class Ticket(Base):
     """One request of one resident. Its state is changed by `tickets.service.act` only."""
 
@@ -272,8 +277,7 @@ class Ticket(Base):
 
     @property
     def number(self) -> str:
-        """Month, day and the day's sequence: short enough to say, such as 1123-07."""
-        return f"{self.day:%m%d}-{self.sequence:02d}"
+        return number(self.day, self.sequence)
 
 
 class TicketDay(Base):

@@ -76,6 +76,13 @@ class Hands:
     def _booth(self) -> Booth:
         return listening.open_booth(self.recognizer, self.runtime.settings)
 
+    def open_booth(self) -> None:
+        """Fork the child that listens; else the first recording does."""
+        self._booth.open()
+
+    def close(self) -> None:
+        self._booth.close()
+
     def _lease(self) -> timedelta:
         """Longer than any duty can take, so that two hands never hold one promise."""
         return timedelta(seconds=2 * self.runtime.settings.transcribe_max_seconds + 120)

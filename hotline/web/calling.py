@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from hotline.config import DeskCalls
 from hotline.phone import Phone
 from hotline.runtime import Runtime
-from hotline.web import auth, board, sheet, words
+from hotline.web import auth, board, cards, sheet, words
 from hotline.web.guard import needs
 from hotline.web.sheet import Refused
 from tickets import bridges, dialling, ledger, service
@@ -76,7 +76,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         dialled = Phone(ticket.phone or "").dialled
         scan = segno.make(f"tel:{dialled}", error="m").svg_inline(omitsize=True, svgclass="qr", lineclass=None, title="用手机扫的号码")  # fmt: skip
         return render_template(
-            "call.html", ticket_id=ticket.id, name=board.title(ticket), dialled=dialled,
+            "call.html", ticket_id=ticket.id, name=cards.title(ticket), dialled=dialled,
             talked=words.TALKED, grouped=words.grouped(dialled), scan=scan,
         )  # fmt: skip
 

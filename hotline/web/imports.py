@@ -66,7 +66,7 @@ BOOKS = (
     ),
     Book(
         "volunteers", "志愿者", Role.ADMIN, "volunteers.every",
-        lambda session, settings, content, _: volunteer_sheet.plan(session, settings, content).told,
+        lambda *read: volunteer_sheet.plan(*read).told,
         lambda *taken: volunteer_sheet.apply(*taken)[1],
     ),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from hotline.config import Settings
 from hotline.phone import mask
 from hotline.runtime import Runtime
-from hotline.web import board, words
+from hotline.web import board, cards, words
 from hotline.web.board import Standing
 from tickets import bridges, checklist, footwork, ledger, matters, merging, understanding, undo
 from tickets.lifecycle import OPEN, Act, possible
@@ -51,7 +51,7 @@ def show(
         bridge = bridges.newest(session, ticket_id)
         journeys, listed = footwork.outings(session, ticket), checklist.items(session, ticket)
         page = render_template(
-            "request.html", ticket=ticket, card=board.card(ticket, runtime.settings, now, called), me=who,
+            "request.html", ticket=ticket, card=cards.of(session, runtime.settings, [ticket_id], now)[0], me=who,
             called=called, choices=matters.active(session), guess=understanding.of(ticket), mask=mask,
             buttons=board.buttons(ticket, who), people=board.others(session, who, ticket),
             life=board.life(session, ticket, names), told=board.return_calls(ticket), names=names,
