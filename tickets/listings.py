@@ -186,8 +186,11 @@ def _recordings(session: Session, start: datetime, end: datetime) -> Iterator[Ro
             Recording.sha256, Recording.size_bytes,
         )
         .outerjoin(Ticket, Ticket.id == Recording.ticket_id)
+        .outerjoin(CALLS, CALLS.c.id == Recording.call_id)
         .where(
-            _between(Recording.made_at, start, end), or_(Recording.ticket_id.is_(None), is_real(Ticket))
+            _between(Recording.made_at, start, end),
+            or_(Recording.ticket_id.is_(None), is_real(Ticket)),
+            or_(Recording.call_id.is_(None), is_real(CALLS.c)),
         )
         .order_by(Recording.made_at, Recording.id)
     )  # fmt: skip
