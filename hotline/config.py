@@ -139,6 +139,7 @@ class Settings(BaseSettings):
     speech_voice: str = Field("", description="The carrier's voice for spoken prompts; empty: its own choice")
     menu_wait_seconds: int = Field(8, ge=4, le=30, description="Wait for a key after a menu (VOICE R12)")
     opening_wait_seconds: int = Field(4, ge=2, le=30, description="Wait for a key where silence leads to the beep (R12)")
+    slow_wait_more_seconds: int = Field(4, ge=0, le=20, description="So much longer has whoever is spoken to slowly: 8 s where others have 4 (R12)")
     message_max_seconds: int = Field(180, ge=30, le=600, description="Longest message (R21)")
     message_silence_seconds: int = Field(8, ge=3, le=30, description="Silence that ends a message (R21)")
     message_min_seconds: float = Field(1, ge=0, le=5, description="Sound a message needs to count (R21)")
@@ -335,6 +336,11 @@ class Settings(BaseSettings):
         added = frozenset(map(Capability, self.capabilities_add))
         removed = frozenset(map(Capability, self.capabilities_remove))
         return (CAPABILITIES[self.carrier] | added) - removed
+
+    @property
+    def has_second_channel(self) -> bool:
+        """Whether a caller can be joined with somebody else; one telephone line cannot."""
+        return self.trunk_channels > 1
 
     @property
     def carrier_api(self) -> str:

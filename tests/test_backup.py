@@ -28,7 +28,7 @@ def lived_in(settings: Settings, clock: HandClock) -> Database:
     migration.upgrade(db)
     with db.writing() as session:
         residents.add(session, Particulars("李桂芳", "3", "2", "501"), ledger.SYSTEM, clock.now())
-    Store(settings.recordings).put([b"her voice"], ".wav")
+    Store(settings.recordings).put([b"her voice"], ".wav", owner="7")
     Store(settings.seals).put([b"a month"], ".zip")
     Store(settings.prompts).put([b"a greeting"], ".wav")
     (settings.data_folder / "secret.key").write_text("key")
