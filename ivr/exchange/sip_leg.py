@@ -40,6 +40,7 @@ class SipLeg:
         self.incoming: IncomingCall | None = None
         self.outgoing: OutgoingCall | None = None
         self.sdp_answer: SdpMessage | None = None
+        self.opening: asyncio.Task[None] | None = None  # until there is media
         self.media: Media | None = None
         self._began = 0.0  # when the call was answered, by the monotonic clock
 
@@ -50,6 +51,10 @@ class SipLeg:
         assert self.media is not None  # noqa: S101
         self._began = time.monotonic()
         self.media.sending = True
+
+    def say_ringing(self) -> None:
+        if self.incoming is not None and not self.incoming._answered and not self.gone.is_set():
+            self.incoming.ringing()
 
     def end(self) -> None:
         self.gone.set()
@@ -73,6 +78,8 @@ class SipLeg:
     # What the interpreter asks
 
     async def answer(self) -> None:
+        if self.opening is not None:
+            await asyncio.shield(self.opening)
         if self.gone.is_set():
             raise LegGoneError
         if self.incoming is not None and not self.incoming._answered:
