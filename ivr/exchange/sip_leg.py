@@ -1,6 +1,7 @@
 """One call of the pure-Python engine."""
 
 import asyncio
+import logging
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,8 @@ from ivr.exchange.recorder import Recorder
 
 if TYPE_CHECKING:
     from ivr.exchange.sip import SipEngine
+
+log = logging.getLogger(__name__)
 
 
 class SipLeg:
@@ -132,10 +135,12 @@ class SipLeg:
             raise
         finally:
             self.media.on_frame = None
-        if fault:
-            recorder.discard()
-            raise fault[0]
         seconds = await asyncio.to_thread(recorder.finish)
+        if fault:
+            log.error("a recording is cut short at %.0f s: %s", seconds, fault[0])
+            if not seconds:
+                path.unlink(missing_ok=True)
+                raise fault[0]
         return Take(path, seconds, ended_by, key, heard=recorder.heard)
 
     async def _listen(
