@@ -44,7 +44,7 @@ class Line:
 
     def __init__(self, folder: Path, box: int) -> None:
         self.folder, self.sip_port = folder, free_port()
-        rtp = min(free_port(pair=True), 60_000)
+        rtp = free_port(pair=True)
         web = free_port()
         self.url = f"http://127.0.0.1:{web}"
         lines = {
