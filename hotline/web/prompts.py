@@ -75,6 +75,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         with TemporaryDirectory() as folder:
             file = Path(folder) / "sound"
             given.save(file)
+            given.close()
             sound = studio.bring_home(store, file, given.mimetype)
         if sound.made.fault is Fault.NO_SOUND:
             return show(number, Fault.NO_SOUND, 409)
