@@ -15,7 +15,7 @@ from hotline.web import board, listen
 from hotline.web.guard import needs
 from hotline.web.prompt_places import FAULTS, GROUPS, SETS, WHEN, whole
 from ivr import parts, studio
-from ivr.parts import NUMBER_OF, NUMBERS, Spot
+from ivr.parts import NUMBER_OF, NUMBERS, Piece, Spot
 from ivr.studio import NotUsableError
 from ivr.takes import Fault, Origin, Take
 from tickets.models import Role
@@ -36,8 +36,9 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     def every() -> Any:
         """All prompts of one kind of call, part by part, with who speaks each in each set."""
         group = request.args.get("of", "I")
-        pieces = [piece for piece in parts.PARTS if piece.prompt[0] == group] or abort(404)
-        spots = [Spot(p.prompt, p.part, kept_in) for p in pieces for kept_in in SETS]
+        shown = [_to_record(prompt) for prompt in parts.PIECES if prompt[0] == group] or abort(404)
+        pieces = [piece for each in shown for piece in each]
+        spots = [Spot(p.prompt, p.part, kept_in) for p in pieces if p.part for kept_in in SETS]
         with db.reading() as session:
             standings = studio.standings(session, settings, spots)
             spoken, outdated, of = studio.count(studio.standings(session, settings))
@@ -153,3 +154,9 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         return Response(said or abort(404), content_type="audio/wav")
 
     return prompts
+
+
+def _to_record(prompt: str) -> list[Piece]:
+    """The parts of a prompt; where there is none, the whole of it."""
+    every = parts.PIECES[prompt]
+    return [piece for piece in every if piece.part] or list(every[:1])
