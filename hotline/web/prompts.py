@@ -11,7 +11,7 @@ from flask_login import current_user
 from hotline.config import CarrierKind
 from hotline.exchange import prompts_folder
 from hotline.runtime import Runtime
-from hotline.web import board, listen
+from hotline.web import board, listen, words
 from hotline.web.guard import needs
 from hotline.web.prompt_places import FAULTS, GROUPS, SETS, WHEN, whole
 from ivr import parts, studio
@@ -38,10 +38,9 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         group = request.args.get("of", "I")
         shown = [_to_record(prompt) for prompt in parts.PIECES if prompt[0] == group] or abort(404)
         pieces = [piece for each in shown for piece in each]
-        spots = [Spot(p.prompt, p.part, kept_in) for p in pieces if p.part for kept_in in SETS]
         with db.reading() as session:
-            standings = studio.standings(session, settings, spots)
-            spoken, outdated, of = studio.count(studio.standings(session, settings))
+            standings = studio.standings(session, settings)
+            spoken, outdated, of = studio.count(standings)
             return render_template(
                 "prompts.html", pieces=pieces, standings=standings, spot=Spot, numbers=NUMBER_OF,
                 sets=SETS, groups=GROUPS, group=group, when=WHEN, whole=whole, every=parts.PIECES, names=board.names(session),
@@ -82,13 +81,11 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             return show(number, Fault.NO_SOUND, 409)
         origin = Origin.BROWSER if request.form.get("from") == "browser" else Origin.FILE
         with db.writing() as session:
-            take = studio.keep(
-                session, settings, spot, origin, current_user.person, runtime.clock()
+            studio.keep(
+                session, settings, spot, origin, current_user.person, runtime.clock(), sound=sound
             )
-            studio.give_sound(take, sound)
-            fault = take.fault
-        if fault:
-            return show(number, fault, 409)
+        if sound.made.fault:
+            return show(number, sound.made.fault, 409)
         flash("录好了，留下来了。先听一听，好就点「用这一遍」。")
         return redirect(url_for("prompts.one", number=number))
 
@@ -102,11 +99,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             with db.writing() as session:
                 now, by = runtime.clock(), current_user.person
                 if chosen:
-                    take = (
-                        session.get(Take, int(chosen))
-                        if chosen.isdigit() and len(chosen) < 9
-                        else None
-                    )
+                    take = session.get(Take, words.whole_number(chosen))
                     if take is None or take.spot != spot:
                         abort(404)
                     studio.use(session, settings, take, by, now)
