@@ -176,7 +176,14 @@ def check_roster(db: Database, now: clock.Clock = clock.now) -> Finding:
 
 def check_prompts(db: Database, settings: Settings) -> Finding:
     with db.reading() as session:
-        spoken, outdated, of = studio.count(studio.standings(session, settings))
+        standings = studio.standings(session, settings)
+    spoken, outdated, of = studio.count(standings)
+    files = set(Store(settings.prompts).keys())
+    lost = [s for s, each in standings.items() if each.take and each.take.sound_key not in files]
+    if lost:
+        return _ill(
+            "prompts", f"有 {len(lost)} 句在用的录音文件不见了，请从备份里放回 prompts 文件夹"
+        )
     told = f"提示语 {of} 句，真人录了 {spoken} 句，别的由机器念"
     if outdated:
         return _mind("prompts", f"{told}；有 {outdated} 句的词改过了，要重录")

@@ -184,8 +184,7 @@ def seed_prompts(desk: DeskHouse) -> None:
             file = saved(Path(folder), "sound.wav", wav(pcm16(voice(3, level_dbov=level))))
             sound = studio.bring_home(desk.runtime.prompt_store, file, "audio/wav")
             at = desk.clock.now() - timedelta(days=1)
-            take = studio.keep(session, settings, spot, Origin.BROWSER, admin, at)
-            studio.give_sound(take, sound)
+            take = studio.keep(session, settings, spot, Origin.BROWSER, admin, at, sound=sound)
             if not take.fault:
                 studio.use(session, settings, take, admin, at)
             take.words = words or take.words
