@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from conftest import ON_BOTH, DeafBell, HandClock, settings_for
 from desk_house import PEOPLE, DeskHouse, open_desk
-from sqlalchemy import event
+from sqlalchemy import event, text
 
+from hotline.cli import main
 from hotline.processes import child_environment
 from hotline.runtime import build
 from tickets import house_rules, roster, watch
@@ -161,3 +163,17 @@ def test_a_house_without_its_tables_keeps_the_settings_it_has(
 def test_every_rule_is_a_setting() -> None:
     assert RULES.keys() <= type(settings_for(Path())).model_fields.keys()
     assert RULES.keys() >= house_rules.SECRET
+
+
+def test_the_commands_go_by_the_changed_settings(
+    desk: DeskHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.visit("管理员").posts("/settings", group="多久要办", accept_within_minutes="45", seen="0")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOTLINE_DATA_FOLDER", str(tmp_path))
+    with desk.runtime.db.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
+    assert "HOTLINE_ACCEPT_WITHIN_MINUTES=45" in CliRunner().invoke(main, ["config"]).output
+    monkeypatch.setenv("HOTLINE_ACCEPT_WITHIN_MINUTES", "20")
+    assert "HOTLINE_ACCEPT_WITHIN_MINUTES=20" in CliRunner().invoke(main, ["config"]).output
