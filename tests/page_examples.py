@@ -143,6 +143,7 @@ def seed(desk: DeskHouse) -> None:
             attempt = dialling.begin(session, [bridge], LI, now, volunteer_id=wang)
             attempt.outcome, attempt.reached = "heard", "no_answer"
             promises.settle(bridge, state, result, now)
+    _office(desk)
     desk.visit("王秀兰").posts("/recording/1/text", text="我家要交电费", seen_text="我要交水费")
 
 
