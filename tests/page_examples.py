@@ -126,7 +126,6 @@ def seed(desk: DeskHouse) -> None:
         spot_checks.draw(
             session, month, 1, ledger.volunteer(desk.people["李主任"]), desk.clock.now()
         )
-    _office(desk)
     seed_prompts(desk)
     with desk.runtime.db.writing() as session:
         wang, now = desk.people["王秀兰"], desk.clock.now()
