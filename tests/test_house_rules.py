@@ -111,10 +111,12 @@ def test_an_address_of_a_group_is_kept_and_never_shown(desk: DeskHouse) -> None:
 def test_what_the_machine_decides_is_shown_and_cannot_be_changed(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    desk = open_desk(tmp_path, clock, return_tries=5)
+    redis = "redis://house:p:w@127.0.0.1:1/0"
+    desk = open_desk(tmp_path, clock, return_tries=5, redis_url=redis)
     admin = desk.visit("管理员").opens("/settings")
     assert "HOTLINE_RETURN_TRIES 里写死了" in admin.text
     assert "a token" not in admin.page.text
+    assert "redis://house:***@127.0.0.1:1/0" in admin.text
     admin.posts(
         "/settings", group="给居民回电话", return_tries="2", return_calls_a_day="3", seen="0"
     )

@@ -80,7 +80,8 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
 
     @room.url_value_preprocessor
     def takes_files(_: str | None, __: dict[str, Any] | None) -> None:
-        request.max_content_length = LARGEST_SENT  # before the form is read
+        if current_user.is_authenticated:  # a stranger sends nothing large
+            request.max_content_length = LARGEST_SENT  # before the form is read
 
     for book in BOOKS:
         _add(room, runtime, book)
