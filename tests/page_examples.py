@@ -1,7 +1,7 @@
 """Something of everything for the pages to show, and an example of every argument an address takes."""
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -126,7 +126,6 @@ def seed(desk: DeskHouse) -> None:
         spot_checks.draw(
             session, month, 1, ledger.volunteer(desk.people["李主任"]), desk.clock.now()
         )
-    _office(desk)
     seed_prompts(desk)
     with desk.runtime.db.writing() as session:
         wang, now = desk.people["王秀兰"], desk.clock.now()
@@ -166,6 +165,8 @@ def _office(desk: DeskHouse) -> None:
         admin = ledger.volunteer(desk.people["管理员"])
         asked = {"accept_within_minutes": "45", "notice_urls": "json://127.0.0.1/x"}
         house_rules.change(session, desk.runtime.settings, asked, 0, admin, now)
+        wang = session.get_one(Volunteer, desk.people["王秀兰"])
+        shifts.day_off(session, wang, date(2026, 12, 3), admin, now)
         shifts.override(session, (now + timedelta(days=3)).date(), True, admin, now, name=NASTY[:40])  # fmt: skip
     mishap = {"at": now.isoformat(), "kind": "OperationalError", "place": "tickets/limits.py:125", "about": "call CA0123456789abcdef0123456789abcdef"}  # fmt: skip
     (desk.runtime.settings.data_folder / mishaps.FILE).write_text(json.dumps(mishap))
@@ -279,6 +280,7 @@ POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
     "two shifts that are one's own": ("吴队长", "/rota/shift/1", {"do": "swap"}),
     "who cannot come": ("吴队长", "/rota/shift/1", {"do": "absent"}),
     "a month shared out otherwise": ("吴队长", "/rota/plan", {"seal": "x"}),
+    "no such day to be away": ("吴队长", "/rota/off", {"who": "1", "day": NASTY}),
     "no sheet": ("李主任", "/import/residents", {}),
     "a sheet taken otherwise": ("吴队长", "/import/roster/2", {"seal": "x"}),
     "whole numbers without why": ("管理员", "/import/residents/all.xlsx", {"why": ""}),
