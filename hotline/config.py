@@ -1,6 +1,7 @@
 """Every setting of the house: one frozen object, read once, at the door of a process."""
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import time
 from enum import StrEnum
@@ -22,6 +23,7 @@ from hotline.phone import NotAPhoneError, Phone
 PREFIX = "HOTLINE_"
 SETTINGS_FILE = "hotline.env"
 
+IN_ADDRESS = re.compile(r"(://[^:/@\s]*:)[^/\s]*@")  # a password in an address is a secret too
 Names = Annotated[tuple[str, ...], NoDecode]  # written a,b,c
 
 
@@ -407,7 +409,7 @@ def table(settings: Settings | None = None) -> list[tuple[str, str, str]]:
 def _shown(name: str, field: FieldInfo, settings: Settings | None) -> str:
     value = field.default if settings is None else getattr(settings, name)
     secret = isinstance(field.json_schema_extra, dict) and "secret" in field.json_schema_extra
-    return "***" if secret and value else _written(value)
+    return "***" if secret and value else IN_ADDRESS.sub(r"\1***@", _written(value))
 
 
 ENVIRONMENT_NAMES = frozenset(environment_name(name) for name in Settings.model_fields)

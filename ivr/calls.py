@@ -62,7 +62,11 @@ def ring(
 ) -> Asked | Planned:
     """A call comes in. The same call ringing again hears the same words."""
     phone = caller.phone.e164 if caller.phone else None
-    known = connection_of(session).execute(AT_A_RING, {"sid": sid, "at": now, "phone": phone}).one()
+    known = (
+        connection_of(session)
+        .execute(AT_A_RING, {"sid": sid, "at": now, "phone": phone, "test": test})
+        .one()
+    )
     if known.call_id is not None and (call := find(session, sid)) is not None:
         return repeat(session, call, 1)
     open_requests = [ticket for ticket in (known.newest, known.second) if ticket is not None]
@@ -76,9 +80,11 @@ def ring(
         "volunteers": len(_people_to_ring(session, settings, now)) if known.on_duty else 0,
     }
     facts |= _voice(directory.voice(known))
+    if test:
+        facts |= {"test": True}
     row = {"flow": "inbound", "caller_kind": caller.kind.value, "phone": phone, "test": test}
     if known.volunteer is not None:
-        facts |= _his(session, settings, known.volunteer, now)
+        facts |= _his(session, settings, known.volunteer, now, test=test)
         administers = session.get_one(Volunteer, known.volunteer).role is Role.ADMIN
         row |= {"flow": "studio" if administers else "staff"}
     return _begin(session, settings, sid, row, facts, now)
@@ -103,7 +109,7 @@ def answered(
     facts |= _voice(directory.voice_of(session, attempt.phone))
     row: dict[str, Any] = {
         "flow": "return", "caller_kind": CallerKind.KNOWN.value, "phone": attempt.phone,
-        "try_id": attempt.id, "test": False,
+        "try_id": attempt.id, "test": attempt.test,
     }  # fmt: skip
     if attempt.promise.duty is Duty.BRIDGE:
         facts |= {"resident": 1, "ticket": attempt.promise.ticket_id}
@@ -124,7 +130,7 @@ def answered(
             {"event": p.event, "ticket": p.ticket_id, "at": p.made_at.isoformat()} for p in told
         ],
     }
-    row |= {"about_ticket_id": first.ticket_id, "test": bool(first.ticket and first.ticket.test)}
+    row |= {"about_ticket_id": first.ticket_id}
     return _begin(session, settings, sid, row, facts, now, tells=[promise.id for promise in told])
 
 
@@ -287,7 +293,7 @@ def _voice(voice: directory.Voice) -> dict[str, Any]:
 
 def _to_hear(session: Session, attempt: ReturnTry) -> dict[str, Any]:
     brings = volunteer_calls.to_hear(session, attempt)
-    mine = volunteer_calls.requests_of(session, attempt.volunteer_id or 0)
+    mine = volunteer_calls.requests_of(session, attempt.volunteer_id or 0, test=attempt.test)
     lists = {
         "waiting": [ticket.id for ticket in brings.waiting],
         "errands": [ticket.id for ticket in brings.in_hand],
@@ -306,9 +312,11 @@ def _to_hear(session: Session, attempt: ReturnTry) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _his(session: Session, settings: Settings, volunteer_id: int, now: datetime) -> dict[str, Any]:
+def _his(
+    session: Session, settings: Settings, volunteer_id: int, now: datetime, *, test: bool
+) -> dict[str, Any]:
     """What a volunteer who rings goes through: what waits for him, what he has, what is late."""
-    mine = volunteer_calls.requests_of(session, volunteer_id)
+    mine = volunteer_calls.requests_of(session, volunteer_id, test=test)
     late = [row.ticket_id for row in limits.standing(session, settings, volunteer_id, now)]
     others = [session.get_one(Ticket, each) for each in dict.fromkeys(late)]
     new = [*mine, *(each for each in others if each.state in OPEN and each not in mine)]

@@ -12,6 +12,7 @@ from ivr import voices
 from ivr.models import Call, Turn
 from ivr.parts import PIECES
 from ivr.voices import Choices, Voice
+from tickets.real import is_real
 
 BATCH = 500
 ASKED = select(Turn.call_id, Turn.number, Turn.says, Turn.at)
@@ -40,7 +41,7 @@ def in_span(session: Session, start: datetime, end: datetime) -> Iterator[Heard]
     """In all calls that began in `[start, end)`, tests left out."""
     asked = (
         ASKED.join(Call, Call.id == Turn.call_id)
-        .where(Call.started_at >= start, Call.started_at < end, Call.test.is_(False))
+        .where(Call.started_at >= start, Call.started_at < end, is_real(Call))
         .order_by(Call.started_at, Turn.call_id, Turn.number)
     )
     choices = voices.read(session)

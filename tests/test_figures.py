@@ -18,7 +18,7 @@ from hotline.clock import SHANGHAI
 from hotline.db import Database
 from hotline.schema import metadata
 from ivr.models import Call
-from tickets import counting, listings
+from tickets import counting, listings, spot_checks
 from tickets.counting import Period
 from tickets.figures import FIGURES, behind
 from tickets.lifecycle import Act, State
@@ -249,6 +249,26 @@ def test_each_kind_of_late_change_is_noticed(lived_in: Path, tmp_path: Path) -> 
                     changed.add(deed)
     db.close()
     assert changed == CHANGING  # each of them did change a figure
+
+
+def test_what_was_training_is_taken_back_out_of_everything(lived_in: Path, tmp_path: Path) -> None:
+    """A real week that turns out to have been training leaves no number, no row and no check behind."""
+    copy = tmp_path / "house.db"
+    copy.write_bytes(lived_in.read_bytes())
+    db = Database(f"sqlite:///{copy}", synchronous="NORMAL")
+    with db.writing() as session:
+        for kind in (Ticket, Call):
+            assert session.scalars(select(kind).where(kind.test.is_(False)).limit(1)).first()
+            session.execute(update(kind).values(test=True))
+        counting.count_past_days(session, NOW)
+        agree(session)
+        report = counting.report(session, SPAN, NOW)
+        assert {(value.k, value.n) for value in report.values} == {(0, 0)}
+        assert not report.reasons
+        rows = exported(session)
+        assert {name for name, of_sheet in rows.items() if of_sheet} <= {"duty", "ledger"}
+        assert spot_checks.suspects(session, Period.month(2026, 10), 1, NOW) == {}
+    db.close()
 
 
 @ON_BOTH

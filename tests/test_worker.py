@@ -18,8 +18,8 @@ from samples import SAMPLES
 from sqlalchemy import select
 
 from hotline.app import create_app
-from hotline.household import child_environment
 from hotline.migration import upgrade
+from hotline.processes import child_environment
 from hotline.runtime import Runtime, build
 from tickets.models import Transcript
 

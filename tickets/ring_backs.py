@@ -11,6 +11,7 @@ from tickets.ledger import SYSTEM
 from tickets.lifecycle import OPEN, Act, State
 from tickets.models import Kind, Source, Ticket
 from tickets.notices import Why
+from tickets.real import is_real
 
 URGENT_SHORT_CALLS = 3  # of one number within half an hour
 
@@ -32,7 +33,12 @@ def owe(
     """
     ticket = session.scalar(
         select(Ticket)
-        .where(Ticket.phone == phone, Ticket.kind == Kind.RING_BACK, Ticket.state.in_(OPEN))
+        .where(
+            Ticket.phone == phone,
+            Ticket.kind == Kind.RING_BACK,
+            Ticket.state.in_(OPEN),
+            is_real(Ticket, tests=test),
+        )
         .limit(1)
     )
     if ticket is None:
@@ -41,7 +47,7 @@ def owe(
         )  # fmt: skip
     if short_calls >= URGENT_SHORT_CALLS and not ticket.urgent:
         ticket.urgent = True
-        notices.owe(session, settings, Why.URGENT, now)
+        notices.owe(session, settings, Why.URGENT, now, test=test)
         ledger.write(
             session,
             at=now,
@@ -54,12 +60,13 @@ def owe(
     return ticket
 
 
-def forget(session: Session, phone: str, now: datetime) -> None:
+def forget(session: Session, phone: str, now: datetime, *, test: bool) -> None:
     """Whoever rang again and left words need not be asked what the short call was about."""
     owed = select(Ticket).where(
         Ticket.phone == phone,
         Ticket.kind == Kind.RING_BACK,
         Ticket.state.in_((State.NEW, State.ASSIGNED)),
+        is_real(Ticket, tests=test),
     )
     for ticket in session.scalars(owed):
         service.act(session, ticket, Act.WITHDRAW, SYSTEM, now, why="又打来，留了话")

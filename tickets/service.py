@@ -44,15 +44,16 @@ OPEN_REQUESTS = (
         Ticket.phone == bindparam("phone"),
         or_(*(Ticket.state == state for state in sorted(OPEN))),
         Ticket.kind == Kind.ERRAND,
+        Ticket.test == bindparam("test"),  # tests and real calls know nothing of each other
     )
     .order_by(Ticket.opened_at.desc(), Ticket.id.desc())
     .limit(2)
 )
 
 
-def open_requests(session: Session, phone: str) -> Sequence[Ticket]:
+def open_requests(session: Session, phone: str, *, test: bool) -> Sequence[Ticket]:
     """The newest two errands of this number that are not finished."""
-    return session.scalars(OPEN_REQUESTS, {"phone": phone}).all()
+    return session.scalars(OPEN_REQUESTS, {"phone": phone, "test": test}).all()
 
 
 def resident_of(session: Session, phone: str | None) -> Resident | None:
@@ -130,7 +131,7 @@ def open_ticket(
         act(session, ticket, Act.ACCEPT, ledger.volunteer(taken_by, "phone"), now)
         ticket.contacted_at = now
     else:
-        notices.owe(session, settings, Why.NEW, now)
+        notices.owe(session, settings, Why.NEW, now, test=test)
     return ticket
 
 

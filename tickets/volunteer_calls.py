@@ -14,6 +14,7 @@ from tickets.ledger import SYSTEM
 from tickets.lifecycle import OPEN, State
 from tickets.models import Duty, Promise, PromiseState, ReturnTry, Shift, Ticket, Volunteer
 from tickets.notices import Why, wants_rings
+from tickets.real import is_real, is_test
 from tickets.reminders import Reminder, Step
 from tickets.returns import Outcome
 from tickets.summons import TAKES, Ask, Asked
@@ -69,18 +70,21 @@ def begin(
         _give_up(session, settings, promise, now)
         return None
     phone = next(person.phone for person in people if person.id == ask.who) or ""
+    test = is_test(settings, promise)
+    urgent = bool(promise.ticket and promise.ticket.urgent)
     if ask.at > now or dialling.is_busy(
-        session, settings, {phone}, line, now, urgent=bool(promise.ticket and promise.ticket.urgent)
+        session, settings, {phone}, line, now, urgent=urgent, test=test
     ):
         promises.put_off(promise, max(ask.at, now + SHORTLY))
         return None
     others = [
         other
         for other in _waiting(session, now)
-        if other is not promise and dialling.unanswered(other) is None and _needless(session, settings, other, now) is None
+        if other is not promise and is_test(settings, other) is test
+        and dialling.unanswered(other) is None and _needless(session, settings, other, now) is None
         and (theirs := _ask(_people(session, settings, other, now), other, now)) and theirs.who == ask.who
     ]  # fmt: skip
-    return dialling.begin(session, [promise, *others], phone, now, volunteer_id=ask.who)
+    return dialling.begin(session, [promise, *others], phone, now, volunteer_id=ask.who, test=test)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +120,14 @@ def notes_left(session: Session, attempt: ReturnTry) -> list[str]:
     return [row.note[:LONGEST_NOTE].rstrip("。") for row in left if row.note]
 
 
-def requests_of(session: Session, volunteer_id: int) -> Sequence[Ticket]:
-    """All that a volunteer has in his hands, the urgent first."""
+def requests_of(session: Session, volunteer_id: int, *, test: bool) -> Sequence[Ticket]:
+    """All that a volunteer has in his hands, the urgent first; tests apart from real ones."""
     mine = session.scalars(
-        select(Ticket).where(Ticket.assignee_id == volunteer_id, Ticket.state.in_(OPEN))
+        select(Ticket).where(
+            Ticket.assignee_id == volunteer_id,
+            Ticket.state.in_(OPEN),
+            is_real(Ticket, tests=test),
+        )
     )
     return sorted(mine, key=_urgency)
 
@@ -228,7 +236,7 @@ def _waiting(session: Session, now: datetime) -> Sequence[Promise]:
 def _give_up(session: Session, settings: Settings, promise: Promise, now: datetime) -> None:
     if promise.reminder_id is None:
         promises.settle(promise, PromiseState.OWED, NOBODY, now)
-        notices.owe(session, settings, Why.NOT_TAKEN, now)
+        notices.owe(session, settings, Why.NOT_TAKEN, now, test=is_test(settings, promise))
         return
     promises.settle(promise, PromiseState.OWED, NOT_REMINDED, now)
     if session.get_one(Reminder, promise.reminder_id).step is Step.LEAD:

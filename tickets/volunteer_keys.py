@@ -80,7 +80,7 @@ def pass_on(
         return
     to = next_person(session, ticket, volunteer_id, now)
     if to is None or Act.PASS_ON not in possible(ticket.state):
-        notices.owe(session, settings, Why.NOT_TAKEN, now)
+        notices.owe(session, settings, Why.NOT_TAKEN, now, test=ticket.test)
         return
     by = ledger.volunteer(volunteer_id, "phone")
     service.act(session, ticket, Act.PASS_ON, by, now, to=to, why="电话里转给别人")

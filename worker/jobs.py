@@ -15,6 +15,7 @@ from asr.booth import Booth
 from asr.recognizer import Recognizer
 from hotline import logs
 from hotline.runtime import Runtime
+from hotline.training import holding
 from ivr import settling, spoken_takes, studio
 from ivr.carrier import CarrierError
 from ivr.fetching import NotYetError, RefusedError, fetch
@@ -101,7 +102,7 @@ class Hands:
             recording = _recording(session, promise_id)
             url, made_at, owner = recording.url, recording.made_at, str(recording.id)
         try:
-            coming = fetch(runtime.settings, url)
+            coming = fetch(holding(runtime.settings, url), url)
             stored = runtime.store.put(coming.blocks(), coming.extension, owner=owner)
         except NotYetError as error:
             self._not_yet(promise_id, token, made_at, str(error))
@@ -184,9 +185,12 @@ class Hands:
     def delete(self, promise_id: int, token: str | None) -> None:
         """Have the carrier forget a recording that is safely ours."""
         with self.runtime.db.reading() as session:
-            carrier_id = _recording(session, promise_id).carrier_id
+            recording = _recording(session, promise_id)
+            carrier_id, url = recording.carrier_id, recording.url
         try:
-            self.runtime.carrier.delete_recording(carrier_id)
+            self.runtime.carrier_of(test=self.runtime.browsers.keeps(url)).delete_recording(
+                carrier_id
+            )
         except CarrierError as error:
             log.warning("not deleted at the carrier", why=str(error))
             self._write(promise_id, token, _delete_later)
@@ -201,8 +205,9 @@ class Hands:
         """Close the books of a call; ask the carrier how it ended if nobody said so."""
         with self.runtime.db.reading() as session:
             call = session.get_one(Call, session.get_one(Promise, promise_id).call_id)
-            sid, open_since = call.carrier_sid, call.started_at if call.ended_at is None else None
-        known = self.runtime.carrier.look_up(sid) if open_since else None
+            sid, is_open = call.carrier_sid, call.ended_at is None
+            carrier = self.runtime.carrier_of(test=call.test)
+        known = carrier.look_up(sid) if is_open else None
 
         def close(session: Session, promise: Promise, now: datetime) -> None:
             call = session.get_one(Call, promise.call_id, with_for_update=True)

@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 from hotline import logs
 from hotline.phone import Phone
 from hotline.runtime import Runtime
+from hotline.training import training
 from hotline.web import (
     about,
     audit,
@@ -33,6 +34,7 @@ from hotline.web import (
     papers,
     people,
     prompts,
+    rights,
     rota,
     rules,
     sounds,
@@ -84,12 +86,12 @@ def install(app: Flask, runtime: Runtime) -> None:
         rules,
         imports,
         volunteers,
+        rights,
     ):
         app.register_blueprint(room.make_blueprint(runtime))
-    if settings.demo:
-        telephones = twin.Exchange(settings, runtime.clock)
-        app.register_blueprint(handset.make_blueprint(runtime, app, telephones))
-        app.register_blueprint(twin.make_blueprint(settings, telephones))
+    telephones = twin.Exchange(settings, runtime.clock)
+    app.register_blueprint(handset.make_blueprint(runtime, app, telephones))
+    app.register_blueprint(twin.make_blueprint(training(settings), telephones))
     guard.install(app, csrf, second_factor=not settings.demo)
 
     @app.errorhandler(HTTPException)
