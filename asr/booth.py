@@ -65,6 +65,11 @@ class Booth:
             best = replace(best, outcome=Outcome.GAVE_UP, note=report.death)
         return best
 
+    def open(self) -> None:
+        """Have the child ready before the first recording."""
+        audio.rehearse()
+        self._room.open()
+
     def close(self) -> None:
         self._room.close()
 

@@ -29,7 +29,7 @@ KEPT_FROM_PARENT = (
 )
 LARGEST_REPORT_BYTES = 8_000_000  # ten hours of words; more is a child gone wrong
 ORPHAN_SECONDS = 2  # past its limit a child whose parent has died ends itself
-MOST_REQUESTS = 100  # then a new child: whatever the C and C++ libraries lose is given back
+MOST_REQUESTS = 1000  # then a new child, should a library lose memory; in a thousand it was 1 MB
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Room:
         Only a child that has finished stays; any other is gone, and waited for, when this returns or raises.
         """
         try:
-            child, self._child = self._child or self._bear(), None
+            child, self._child = self.open(), None
         except OSError as error:
             return Report((), f"cannot fork: {error.strerror}")
         try:
@@ -93,6 +93,11 @@ class Room:
         if lines and lines[-1].startswith(FAILED):
             return Report(tuple(lines[:-1]), lines[-1].removeprefix(FAILED))
         return Report(tuple(lines), "too slow" if late else _cause(status))
+
+    def open(self) -> "_Child":
+        """Fork the child, if there is none yet; raises OSError."""
+        self._child = self._child or self._bear()
+        return self._child
 
     def close(self) -> None:
         if self._child:

@@ -8,6 +8,7 @@ from hotline import config, ear, logs
 from hotline.commands import roster_changes
 from hotline.commands.asr import asr_group
 from hotline.commands.audit import audit
+from hotline.commands.backup import backup, restore
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
 from hotline.commands.door import door
 from hotline.commands.exchange import exchange, furnish_exchange
@@ -15,6 +16,7 @@ from hotline.commands.export import export
 from hotline.commands.figures import figures
 from hotline.commands.model import model
 from hotline.commands.people import people
+from hotline.commands.prompts import prompts
 from hotline.commands.residents import residents
 from hotline.commands.retention import retention
 from hotline.commands.rings import rings
@@ -179,8 +181,8 @@ def fallback() -> None:
 
 
 GROUPS = (
-    asr_group, audit, db, door, exchange, export, figures, model, people, residents, retention, rings,
-    roster,
+    asr_group, audit, backup, db, door, exchange, export, figures, model, people, prompts, residents, restore,
+    retention, rings, roster,
 )  # fmt: skip
 for group in GROUPS:
     main.add_command(group)

@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     redis_url: str = Field("", description="An outside Redis; empty: our own on a socket in the data folder")
     recordings_url: str = Field("", description="Where recordings are kept, any fsspec address; empty: a folder in the data folder")
     prompts_folder: Path | None = Field(None, description="Folder where the recordings of prompts are kept; empty: prompts/ in the data folder")
+    backup_folder: Path | None = Field(None, description="Folder of the nightly backups, better on another disk; empty: backups/ in the data folder")
+    keep_backups: int = Field(14, ge=1, le=30, description="How many backups are kept; what was deleted by rule lives on in them")
     listen: str = Field("127.0.0.1:8080", description="Address and port the web server listens on")
 
     # the house
@@ -178,7 +180,7 @@ class Settings(BaseSettings):
     recording_max_bytes: int = Field(10_000_000, ge=100_000, description="Largest recording fetched")
     transcribe_max_seconds: int = Field(120, ge=5, description="Time one transcription may take")
     transcribe_max_bytes: int = Field(2_000_000_000, ge=100_000_000, description="Memory one transcription may add")
-    hands: int = Field(1, ge=1, le=8, description="Worker processes that keep promises")
+    hands: int = Field(1, ge=1, le=8, description="Promises kept at a time")
     sweep_seconds: float = Field(1, gt=0, le=60, description="Pause between two looks for promises that nobody rang for")
     web_workers: int = Field(2, ge=1, le=8, description="Web server processes")
     web_threads: int = Field(4, ge=1, le=32, description="Threads of one web server process")

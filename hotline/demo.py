@@ -19,6 +19,7 @@ from hotline.config import CarrierKind, Settings
 from hotline.exchange import exchange_settings
 from hotline.household import Household, alone_in, commands
 from hotline.runtime import build
+from hotline.web import visitors
 from tickets import house_rules
 
 MARK = "demonstration.json"  # the file that says: this folder is a demonstration's
@@ -143,7 +144,7 @@ def welcome(settings: Settings, pins: dict[str, str], on_duty: str) -> str:
     return f"""
 {settings.line_name} · 演示（人名、电话都是编的，电话打不到外面）
 
-  打电话      {settings.public_url}/phone
+  打电话      {settings.public_url}/phone{"（手机扫这一页上的码也能打）" if visitors.net_address(settings.listen) else ""}
   软电话      {softphone}
   志愿者的页  {settings.public_url}/
   居委会的页  {settings.public_url}/all

@@ -18,6 +18,7 @@ from tickets import matters as catalogue
 from tickets.coverage import DutyHours
 from tickets.lifecycle import Act
 from tickets.models import (
+    Dialect,
     Duty,
     Fetch,
     Kind,
@@ -57,6 +58,7 @@ RESIDENTS = (
     ("金水根", "11", "4", "402", ("+8657988880105",)),
     ("方玉仙", "5", "2", "301", ("+8613800000006",)),
 )  # fmt: skip
+SPEAK_JINHUA, HEAR_SLOWLY = {"徐根土"}, {"何彩凤"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,8 @@ def residents(runtime: Runtime) -> None:
                     unit=unit,
                     room=room,
                     test=True,
+                    dialect=Dialect.JINHUA if name in SPEAK_JINHUA else Dialect.MANDARIN,
+                    slow=name in HEAR_SLOWLY,
                     phones=[ResidentPhone(phone=phone) for phone in phones],
                 )
             )

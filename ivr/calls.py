@@ -61,7 +61,11 @@ def ring(
 ) -> Asked | Planned:
     """A call comes in. The same call ringing again hears the same words."""
     phone = caller.phone.e164 if caller.phone else None
-    known = connection_of(session).execute(AT_A_RING, {"sid": sid, "at": now, "phone": phone}).one()
+    known = (
+        connection_of(session)
+        .execute(AT_A_RING, {"sid": sid, "at": now, "phone": phone, "test": test})
+        .one()
+    )
     if known.call_id is not None and (call := find(session, sid)) is not None:
         return repeat(session, call, 1)
     open_requests = [ticket for ticket in (known.newest, known.second) if ticket is not None]
@@ -75,9 +79,11 @@ def ring(
         "volunteers": len(_people_to_ring(session, settings, now)) if known.on_duty else 0,
     }
     facts |= _voice(directory.voice(known))
+    if test:
+        facts |= {"test": True}
     row = {"flow": "inbound", "caller_kind": caller.kind.value, "phone": phone, "test": test}
     if known.volunteer is not None:
-        mine = volunteer_calls.requests_of(session, known.volunteer)
+        mine = volunteer_calls.requests_of(session, known.volunteer, test=test)
         facts |= {
             "volunteer": known.volunteer,
             "waiting": [ticket.id for ticket in mine if ticket.state in WAITING],
@@ -108,7 +114,7 @@ def answered(
     facts |= _voice(directory.voice_of(session, attempt.phone))
     row: dict[str, Any] = {
         "flow": "return", "caller_kind": CallerKind.KNOWN.value, "phone": attempt.phone,
-        "try_id": attempt.id, "test": False,
+        "try_id": attempt.id, "test": attempt.test,
     }  # fmt: skip
     if attempt.promise.duty is Duty.BRIDGE:
         facts |= {"resident": 1, "ticket": attempt.promise.ticket_id}
@@ -129,7 +135,7 @@ def answered(
             {"event": p.event, "ticket": p.ticket_id, "at": p.made_at.isoformat()} for p in told
         ],
     }
-    row |= {"about_ticket_id": first.ticket_id, "test": bool(first.ticket and first.ticket.test)}
+    row |= {"about_ticket_id": first.ticket_id}
     return _begin(session, settings, sid, row, facts, now, tells=[promise.id for promise in told])
 
 
@@ -289,7 +295,7 @@ def _voice(voice: directory.Voice) -> dict[str, str]:
 
 def _to_hear(session: Session, attempt: ReturnTry, now: datetime) -> dict[str, Any]:
     errands, shift = volunteer_calls.to_hear(session, attempt, now)
-    mine = volunteer_calls.requests_of(session, attempt.volunteer_id or 0)
+    mine = volunteer_calls.requests_of(session, attempt.volunteer_id or 0, test=attempt.test)
     occasion = "new" if shift is None else "shift" if errands else "quiet_shift"
     return {
         "volunteer": attempt.volunteer_id, "errands": [ticket.id for ticket in errands],

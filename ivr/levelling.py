@@ -6,7 +6,6 @@ Whatever the file is, only a child process sees the inside of it.
 import io
 import json
 import wave
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from asr import audio, isolation, speech
 from ivr.exchange.audio import active_level_dbov, levelled
 from ivr.exchange.g711 import RATE_HZ, Samples
-from ivr.takes import Fault
+from ivr.takes import Fault, Levelled
 
 LONGEST_SECONDS = 16.0  # R7: any prompt
 READ_SECONDS = 120.0  # more of a file is not looked at
@@ -26,15 +25,6 @@ FULL_SCALE = 0.985
 MOST_FULL_SCALE = 0.003  # of the samples: a peak now and then is a lively voice, more is cut off
 MAX_WALL_SECONDS, MAX_MEMORY_BYTES = 20.0, 500_000_000
 TRIES = 2  # a killed child may have met a busy machine
-
-
-@dataclass(frozen=True, slots=True)
-class Levelled:
-    """The wav that is played, 8 kHz mono at −19 dBov; or, with a fault, nothing."""
-
-    wav: bytes = b""
-    seconds: float | None = None
-    fault: Fault | None = None
 
 
 def level(file: Path) -> Levelled:
@@ -71,7 +61,7 @@ def _made(file: Path) -> Levelled:
     samples: Samples = (spoken * 32767).astype(np.int16)
     if fault := _fault(spoken, samples):
         return Levelled(seconds=seconds, fault=fault)
-    return Levelled(_wav(levelled(samples)), seconds)
+    return Levelled(wav(levelled(samples)), seconds)
 
 
 def _spoken(leg: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -95,7 +85,8 @@ def _fault(spoken: NDArray[np.float32], samples: Samples) -> Fault | None:
     return Fault.QUIET if active_level_dbov(samples) < QUIETEST_DBOV else None
 
 
-def _wav(samples: Samples) -> bytes:
+def wav(samples: Samples) -> bytes:
+    """8 kHz, mono, 16 bit."""
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)

@@ -17,7 +17,7 @@ from tickets.models import Dialect
 
 CLAUSE = re.compile(r"[^，。：；、？！]+[，。：；、？！]*")
 SLOT = re.compile(r"{(\w+)}")
-OF_HOUSE = frozenset({"line", "place", "within", "committee_phone"})
+OF_HOUSE = frozenset({"line", "place", "committee_phone"})
 
 PLAIN, SLOW, JINHUA = "", "slow", Dialect.JINHUA.value
 # Each set of recordings with those that stand in for it, from what suits best to what everybody
@@ -76,7 +76,6 @@ def of_house(settings: Settings) -> Mapping[str, str]:
     return {
         "line": settings.line_name,
         "place": settings.committee_place,
-        "within": prompts.spoken_duration(settings.contact_within_minutes),
         "committee_phone": prompts.spoken_digits(Phone(phone).dialled) if phone else settings.committee_place,
     }  # fmt: skip
 

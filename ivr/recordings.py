@@ -116,7 +116,7 @@ def _ticket_for(
     ):
         return about
     if call.phone is not None:
-        service.forget_ring_backs(session, call.phone, now)
+        service.forget_ring_backs(session, call.phone, now, test=call.test)
     return service.open_ticket(
         session, settings, now, kind=Kind.ERRAND, source=Source.MESSAGE, phone=call.phone, by=CALLER, call_id=call.id, test=call.test
     )  # fmt: skip

@@ -239,7 +239,7 @@ def _owe_ring_back(session: Session, settings: Settings, call: Call, now: dateti
     )
     short_calls = session.scalar(
         select(func.count()).select_from(Call).where(
-            Call.phone == call.phone, Call.flow == "inbound", Call.started_at > now - SHORT_CALL_WINDOW, Call.id.not_in(left_words)
+            Call.phone == call.phone, Call.flow == "inbound", Call.test == call.test, Call.started_at > now - SHORT_CALL_WINDOW, Call.id.not_in(left_words)
         )
     )  # fmt: skip
     service.owe_ring_back(

@@ -44,7 +44,9 @@ def fill(
             spot = parts.NUMBERS[memory["number"]]
             slots["words"] = parts.words(settings)[spot.prompt, spot.part]
         case "I04":
-            requests = service.open_requests(session, memory[FACT + "phone"])
+            requests = service.open_requests(
+                session, memory[FACT + "phone"], test=bool(memory.get(FACT + "test"))
+            )
             if int(which) > len(requests):
                 return []
             slots["progress"] = prompts.PROGRESS[requests[int(which) - 1].state]

@@ -14,9 +14,8 @@ from sqlalchemy.orm import Session
 from hotline.config import Settings
 from hotline.store import Store, Stored
 from ivr import parts
-from ivr.levelling import Levelled, level
-from ivr.parts import NUMBERS, Spot
-from ivr.takes import Choice, Origin, Take
+from ivr.parts import NUMBER_OF, NUMBERS, PLAIN, Spot
+from ivr.takes import Choice, Levelled, Origin, Take
 from tickets import ledger
 from tickets.ledger import SYSTEM, Person
 
@@ -27,6 +26,7 @@ HOLDS_AFTER = timedelta(seconds=5)
 STUDIO = 522_1125
 ORIGINAL = ".original"  # never played to a caller
 BLOCK_BYTES = 65_536
+APOLOGY = Spot("I50", 1)
 
 
 class NotUsableError(Exception):
@@ -74,6 +74,23 @@ def standings(
     }
 
 
+def spot_of(name: str, kept_in: str) -> Spot | None:
+    """I10 or I13-2 in a set, as files are named."""
+    prompt, _, part = name.partition("-")
+    spot = Spot(prompt, int(part) if part.isdecimal() else 1, kept_in)
+    return spot if spot in NUMBER_OF else None
+
+
+def count(standings: Mapping[Spot, Standing]) -> tuple[int, int, int]:
+    """Of the plain set: spoken by a person, outdated, and how many there are."""
+    plain = [each for spot, each in standings.items() if spot.kept_in == PLAIN]
+    return (
+        sum(each.take is not None for each in plain),
+        sum(each.outdated for each in plain),
+        len(plain),
+    )
+
+
 def keep(
     session: Session,
     settings: Settings,
@@ -114,6 +131,8 @@ class Sound:
 
 def bring_home(store: Store, file: Path, media_type: str) -> Sound:
     """The slow part, without a transaction."""
+    from ivr.levelling import level  # decoders: only where there is something to decode
+
     made = level(file)
     with file.open("rb") as blocks:
         original = store.put(iter(lambda: blocks.read(BLOCK_BYTES), b""), ORIGINAL)
@@ -188,3 +207,15 @@ def _note(session: Session, act: str, take: Take, by: Person, now: datetime) -> 
         session, at=now, person=by, act=act, object_kind="prompt", object_id=take.id,
         prompt=take.prompt, part=take.part, set=take.kept_in, version=take.version,
     )  # fmt: skip
+
+
+def lay_out_apology(session: Session, settings: Settings, store: Store, folder: Path) -> None:
+    """The apology where the exchange finds it when we do not answer: a recording beside its words."""
+    standing = standings(session, settings, [APOLOGY])[APOLOGY]
+    sound, words = folder / "I50.wav", folder / "I50.txt"
+    words.unlink(missing_ok=True)
+    if (take := standing.take) is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with store.open(take.sound_key) as file:
+            sound.write_bytes(file.read())
+        words.write_text(standing.words, encoding="utf-8")

@@ -1,5 +1,6 @@
 """Recordings of prompts: a row a take, and a row whenever it changes who speaks."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -25,6 +26,15 @@ class Fault(StrEnum):
     LONG = "long"
     QUIET = "quiet"
     CLIPPED = "clipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Levelled:
+    """The wav that is played, 8 kHz mono at −19 dBov; or, with a fault, nothing."""
+
+    wav: bytes = b""
+    seconds: float | None = None
+    fault: Fault | None = None
 
 
 class Take(Base):
@@ -55,6 +65,11 @@ class Take(Base):
     sha256: Mapped[str | None] = mapped_column(String(64), default=None)  # of the levelled sound
     seconds: Mapped[float | None] = mapped_column(default=None)
     fault: Mapped[Fault | None] = mapped_column(kept(Fault), default=None)
+
+    @property
+    def sound_key(self) -> str:
+        """Where the levelled sound is stored; empty as long as there is none."""
+        return f"{self.sha256[:2]}/{self.sha256}.wav" if self.sha256 else ""
 
     @property
     def spot(self) -> Spot:

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, Protocol
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, g, request
 from sqlalchemy.orm import Session
 from twilio.request_validator import RequestValidator
 
@@ -20,6 +20,7 @@ from hotline.config import Capability, Settings
 from hotline.db import Database
 from hotline.phone import read_caller
 from hotline.store import Store
+from hotline.training import holding, training
 from ivr import calls, own_words, recordings, settling, sounds, turns
 from ivr.calls import Porter
 from ivr.carrier import read_status
@@ -67,6 +68,8 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
     voices = Voices()
     scribe = Scribe(settings, voices)
     validators = [RequestValidator(secret) for secret in settings.secrets]
+    browsers = training(settings)  # what they sign is a test
+    browsers_validators = [RequestValidator(secret) for secret in browsers.secrets]
     fallback = scribe.apology()
     door = Blueprint("ivr", __name__, url_prefix="/ivr")
 
@@ -74,7 +77,9 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
         @wraps(view)
         def checked() -> Response:
             request.max_content_length = FORM_MAX_BYTES
-            if not _is_signed(settings, validators):
+            by_carrier = _is_signed(settings, validators)
+            g.test = settings.demo or not by_carrier
+            if not by_carrier and not _is_signed(browsers, browsers_validators):
                 log.warning("unsigned webhook refused", path=request.path)
                 abort(403)
             logs.about(call=request.form.get("CallSid", "-"))
@@ -117,7 +122,7 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
         caller = read_caller(
             request.form.get("From", ""), country=settings.country, area=settings.area_code
         )
-        return calls.ring(session, settings, _sid(), caller, house.clock(), test=settings.demo)
+        return calls.ring(session, settings, _sid(), caller, house.clock(), test=g.test)
 
     @door.post("/ring")
     @signed
@@ -222,7 +227,7 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
             abort(404)
         try:
             with house.prompt_store.open(f"{sha256[:2]}/{sha256}.wav") as file:
-                return _wav(file.read())
+                return _wav(file.read(), age_seconds=31_536_000)
         except FileNotFoundError:
             abort(404)
 
@@ -232,7 +237,7 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
             if recording.key is not None:
                 with house.store.open(recording.key) as file:
                     return _own(file.read(), recording.media_type)
-            coming = fetch(settings, recording.url)
+            coming = fetch(holding(settings, recording.url), recording.url)
             return _own(b"".join(coming.blocks()), coming.media_type)
         except (NotYetError, RefusedError, FileNotFoundError) as error:
             log.warning("a recording cannot be played", why=str(error))
@@ -354,7 +359,6 @@ def _own(sound: bytes, media_type: str) -> Response:
     )
 
 
-def _wav(sound: bytes) -> Response:
-    return Response(
-        sound, content_type="audio/wav", headers={"Cache-Control": "public, max-age=86400"}
-    )
+def _wav(sound: bytes, *, age_seconds: int = 86_400) -> Response:
+    kept = {"Cache-Control": f"public, max-age={age_seconds}"}
+    return Response(sound, content_type="audio/wav", headers=kept)

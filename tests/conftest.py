@@ -134,6 +134,7 @@ def house(
     )  # fmt: skip
     opened = open_house(settings, clock)
     yield opened
+    opened.books.hands.close()
     opened.runtime.close()
 
 

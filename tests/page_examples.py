@@ -1,13 +1,19 @@
 """Something of everything for the pages to show, and an example of every argument an address takes."""
 
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from desk_house import LI, DeskHouse
 from duty_house import xlsx
+from sounds import pcm16, saved, voice, wav
 from sqlalchemy import select
 
-from ivr.models import Call
+from ivr import studio
+from ivr.models import Call, Turn
+from ivr.parts import JINHUA, NUMBER_OF, Spot
+from ivr.takes import Origin
 from tickets import (
     checklist,
     dialling,
@@ -114,6 +120,7 @@ def seed(desk: DeskHouse) -> None:
         spot_checks.draw(
             session, month, 1, ledger.volunteer(desk.people["李主任"]), desk.clock.now()
         )
+    seed_prompts(desk)
     with desk.runtime.db.writing() as session:
         wang, now = desk.people["王秀兰"], desk.clock.now()
         before = Shift(starts_at=now - timedelta(days=3), ends_at=now - timedelta(days=2), volunteer_id=desk.people["陈国强"])  # fmt: skip
@@ -146,6 +153,30 @@ def _office(desk: DeskHouse) -> None:
             waiting_sheets.keep(session, kind, xlsx(rows), desk.people[who], now)
 
 
+def seed_prompts(desk: DeskHouse) -> None:
+    """A take in use, one with a fault, one of other words, and a call that heard the first."""
+    with TemporaryDirectory() as folder, desk.runtime.db.writing() as session:
+        admin, settings = ledger.volunteer(desk.people["管理员"]), desk.runtime.settings
+        for spot, level, words in (
+            (Spot("I01", 1), -20, ""),
+            (Spot("I10", 1), -20, ""),
+            (Spot("I10", 1), -60, ""),
+            (Spot("I10", 1, JINHUA), -20, "以前的词。"),
+        ):
+            file = saved(Path(folder), "sound.wav", wav(pcm16(voice(3, level_dbov=level))))
+            sound = studio.bring_home(desk.runtime.prompt_store, file, "audio/wav")
+            at = desk.clock.now() - timedelta(days=1)
+            take = studio.keep(session, settings, spot, Origin.BROWSER, admin, at)
+            studio.give_sound(take, sound)
+            if not take.fault:
+                studio.use(session, settings, take, admin, at)
+            take.words = words or take.words
+        says = [{"prompt": "I01", "slots": {}}, {"prompt": "I04", "slots": {}}, {"sound": "beep"}]
+        session.add(
+            Turn(call_id=1, number=1, step="greet", says=says, memory={}, heard="ring", at=desk.clock.now())
+        )  # fmt: skip
+
+
 # addresses with questions: who asks, and what
 QUERIES = (
     ("李主任", "/search?q=水管"),
@@ -159,6 +190,9 @@ QUERIES = (
     ("王秀兰", "/walkin?who=lgf"),
     ("王秀兰", "/walkin?who=没有"),
     ("李主任", "/residents?who=1234"),
+    ("管理员", "/prompts?of=O"),
+    ("管理员", f"/prompts/{NUMBER_OF[Spot('I13', 2)]}"),
+    ("管理员", f"/prompts/{NUMBER_OF[Spot('I10', 1, JINHUA)]}"),
     ("吴队长", "/rota?month=2026-11"),
     ("王秀兰", "/rota?month=2026-12"),
 )
@@ -186,6 +220,8 @@ def examples(desk: DeskHouse) -> dict[str, list[Any]]:
         "imports.residents_look sheet_id": [1],
         "imports.roster_look sheet_id": [2],
         "imports.volunteers_look sheet_id": [3],
+        "number": [NUMBER_OF[Spot("I10", 1)]],
+        "take_id": [1],
         "audit.sheet key": ["tickets", "ledger"],
     }
 
@@ -221,5 +257,11 @@ POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
     "again without why": ("李主任", "/case/6/again", {"why": ""}),
     "a code for a device": ("吴队长", "/devices", {}),
     "no such code": ("王秀兰", "/door/device", {"name": "新手机", "code": "1234"}),
+    "no file": ("管理员", f"/prompts/{NUMBER_OF[Spot('I10', 1)]}", {}),
+    "a take of other words": (
+        "管理员",
+        f"/prompts/{NUMBER_OF[Spot('I10', 1, JINHUA)]}/use",
+        {"take": "4"},
+    ),
     "nothing there": ("王秀兰", "/request/999", {}),
 }

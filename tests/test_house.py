@@ -201,3 +201,14 @@ def test_nobody_else_reads_the_environment() -> None:
         "hotline/config.py",
         "hotline/household.py",
     }  # which hands it on to its children
+
+
+def test_one_place_says_what_is_a_test() -> None:
+    """Whoever counts or lists asks `tickets.real`, so that nothing counts what another leaves out."""
+    askers = {
+        path.relative_to(ROOT).as_posix()
+        for room in ("hotline", "ivr", "tickets", "worker")
+        for path in (ROOT / room).rglob("*.py")
+        if re.search(r"\.test(\.is_\(| == (True|False))", path.read_text(encoding="utf-8"))
+    }
+    assert askers == {"tickets/real.py"}

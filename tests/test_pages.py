@@ -19,7 +19,14 @@ LETTERS = ("", "huge")
 STATIC = Path(__file__).parent.parent / "hotline" / "static"
 PERSON = {role: name for name, role in reversed(PEOPLE.items())}
 WALK_BEGINS = (Path(__file__).parent / "walk.js").read_text(encoding="utf-8")
-OWN = {"handset.js", "hotline.css", "mark.svg", "desk.js"}  # a vendored file needs a lock
+OWN = {
+    "bench.js",
+    "handset.js",
+    "hotline.css",
+    "mark.svg",
+    "desk.js",
+    "prompts.js",
+}  # a vendored file needs a lock
 MACHINES = {"ivr", "twin"}  # no browser reads them
 
 

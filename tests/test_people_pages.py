@@ -64,23 +64,6 @@ def test_the_roster_says_who_is_rung_and_what_is_wrong(desk: DeskHouse) -> None:
     assert desk.visit("王秀兰").posts("/rota/gap", **gap).status == 403
 
 
-def test_who_cannot_come_is_replaced_or_the_gap_is_shown(desk: DeskHouse) -> None:
-    day = desk.clock.now().replace(hour=8, minute=30) + timedelta(days=1)
-    with desk.runtime.db.writing() as session:
-        session.add(
-            Shift(starts_at=day, ends_at=day + timedelta(hours=3), volunteer_id=desk.people["王秀兰"], substitute_id=desk.people["陈国强"])
-        )  # fmt: skip
-    leader = desk.visit("吴队长")
-    assert "替补 陈国强" in leader.opens("/rota/shift/2").text
-    assert "请先选一个人" in leader.posts("/rota/shift/2", who="").text
-    leader.posts("/rota/shift/2", do="absent")
-    assert "陈国强来顶班" in leader.text
-    leader.posts("/rota/shift/2", who=str(desk.people["王秀兰"]), second="", why="换一换")
-    assert "换好了：王秀兰" in leader.text
-    assert "11月24日（星期二）08:30–11:30 ：王秀兰" in leader.text
-    assert "13812341234" not in desk.visit("王秀兰").opens("/rota/board").page.text
-
-
 def test_a_note_waits_for_the_next_shift(desk: DeskHouse) -> None:
     wang = desk.visit("王秀兰")
     assert "还没有写字" in wang.posts("/handover", note=" ").text

@@ -16,6 +16,7 @@ from tickets import dialling, ledger, promises, return_calls, returns
 from tickets.dialling import SHORTLY, Line
 from tickets.ledger import SYSTEM
 from tickets.models import Duty, Promise, PromiseState, ReturnTry, Ticket, Volunteer
+from tickets.real import is_test
 from tickets.returns import Outcome
 
 WAITS = timedelta(minutes=2)  # somebody sits before the page: later it is not dialled any more
@@ -94,10 +95,14 @@ def begin(
         promises.settle(promise, PromiseState.OWED, NO_NUMBER, now)
     elif now - promise.made_at >= WAITS:
         promises.settle(promise, PromiseState.OWED, LINE_FULL, now)
-    elif dialling.is_busy(session, settings, {who.phone, resident}, line, now, channels=CHANNELS):
+    elif dialling.is_busy(
+        session, settings, {who.phone, resident}, line, now, channels=CHANNELS,
+        test=is_test(settings, promise),
+    ):  # fmt: skip
         promises.put_off(promise, now + SHORTLY)
     else:
-        return dialling.begin(session, [promise], who.phone, now, volunteer_id=who.id)
+        test = is_test(settings, promise)
+        return dialling.begin(session, [promise], who.phone, now, volunteer_id=who.id, test=test)
     return None
 
 

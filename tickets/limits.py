@@ -6,7 +6,7 @@ One person at a time, each once: the next when the one before had time to act. I
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -16,6 +16,7 @@ from tickets.hours import Interval, after_duty_time
 from tickets.ledger import SYSTEM, Person
 from tickets.lifecycle import OPEN, State
 from tickets.models import Kind, Shift, Ticket, Volunteer
+from tickets.real import is_real
 from tickets.reminders import Limit, Reminder, Step
 from tickets.roster import HORIZON, LEADS, duty_times, next_shift, on_duty
 
@@ -127,6 +128,7 @@ def _late(session: Session, settings: Settings, now: datetime) -> Sequence[Ticke
         select(Ticket)
         .where(
             Ticket.state.in_((*OPEN, State.DONE)),  # few of many, and the index knows them
+            true() if settings.demo else is_real(Ticket),
             or_(
                 Ticket.state.in_(UNTAKEN) & (Ticket.accept_by <= now),
                 Ticket.state.in_(OPEN) & Ticket.contacted_at.is_(None) & (Ticket.contact_by <= now),

@@ -416,6 +416,7 @@ class ReturnTry(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None, index=True)
     satisfaction: Mapped[int | None] = mapped_column(default=None)  # said in this call
     volunteer_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
+    test: Mapped[bool] = mapped_column(default=False)  # on the telephone in the browser
     reached: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.bridges.Reached
     promise: Mapped[Promise] = relationship(init=False)
 

@@ -34,9 +34,11 @@ AT_ONCE = frozenset({Why.URGENT, Why.LINE_AT_FAULT})
 GIVEN_UP = "群里发不出去"
 
 
-def owe(session: Session, settings: Settings, why: Why, now: datetime) -> Promise | None:
-    """Owe the groups a word: at once if it is urgent, else when somebody is on duty."""
-    if not settings.notice_urls:
+def owe(
+    session: Session, settings: Settings, why: Why, now: datetime, *, test: bool = False
+) -> Promise | None:
+    """Owe the groups a word: at once if it is urgent, else when somebody is on duty; of a test, none."""
+    if test or not settings.notice_urls:
         return None
     shift = None if why in AT_ONCE or on_duty(session, now) else next_shift(session, now)
     due_at = shift.starts_at if shift else now

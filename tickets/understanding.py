@@ -42,7 +42,7 @@ def keep(
     session.flush()
     if ticket is not None and suggestion.urgent and not ticket.urgent and ticket.state in OPEN:
         ticket.urgent = True
-        notices.owe(session, settings, Why.URGENT, now)
+        notices.owe(session, settings, Why.URGENT, now, test=ticket.test)
         heard = "、".join(suggestion.ranked[0]["because"])
         ledger.write(
             session, at=now, person=SYSTEM, act="urgent", object_kind="ticket",

@@ -33,6 +33,7 @@ from tickets.models import (
 )
 from tickets.notices import Why
 from tickets.outings import Reason, Went
+from tickets.real import is_real, is_test
 from tickets.returns import Outcome
 from tickets.summons import TAKES, Ask, Asked
 
@@ -91,16 +92,18 @@ def begin(
         _give_up(session, settings, promise, now)
         return None
     phone = next(person.phone for person in people if person.id == ask.who) or ""
-    if ask.at > now or dialling.is_busy(session, settings, {phone}, line, now):
+    test = is_test(settings, promise)
+    if ask.at > now or dialling.is_busy(session, settings, {phone}, line, now, test=test):
         promises.put_off(promise, max(ask.at, now + SHORTLY))
         return None
     others = [
         other
         for other in _waiting(session, now)
-        if other is not promise and dialling.unanswered(other) is None and _needless(session, other, now) is None
+        if other is not promise and is_test(settings, other) is test
+        and dialling.unanswered(other) is None and _needless(session, other, now) is None
         and (theirs := _ask(_people(session, settings, other, now), other, now)) and theirs.who == ask.who
     ]  # fmt: skip
-    return dialling.begin(session, [promise, *others], phone, now, volunteer_id=ask.who)
+    return dialling.begin(session, [promise, *others], phone, now, volunteer_id=ask.who, test=test)
 
 
 def to_hear(session: Session, attempt: ReturnTry, now: datetime) -> tuple[Sequence[Ticket], Shift | None]:  # fmt: skip
@@ -117,10 +120,14 @@ def notes_left(session: Session, attempt: ReturnTry) -> list[str]:
     return [row.note[:LONGEST_NOTE].rstrip("。") for row in left if row.note]
 
 
-def requests_of(session: Session, volunteer_id: int) -> Sequence[Ticket]:
-    """All that a volunteer has in his hands, the urgent first."""
+def requests_of(session: Session, volunteer_id: int, *, test: bool) -> Sequence[Ticket]:
+    """All that a volunteer has in his hands, the urgent first; tests apart from real ones."""
     mine = session.scalars(
-        select(Ticket).where(Ticket.assignee_id == volunteer_id, Ticket.state.in_(OPEN))
+        select(Ticket).where(
+            Ticket.assignee_id == volunteer_id,
+            Ticket.state.in_(OPEN),
+            is_real(Ticket, tests=test),
+        )
     )
     return sorted(mine, key=_urgency)
 
@@ -210,7 +217,7 @@ def pass_on(
         return
     to = next_person(session, ticket, volunteer_id, now)
     if to is None or Act.PASS_ON not in possible(ticket.state):
-        notices.owe(session, settings, Why.NOT_TAKEN, now)
+        notices.owe(session, settings, Why.NOT_TAKEN, now, test=ticket.test)
         return
     by = ledger.volunteer(volunteer_id, "phone")
     service.act(session, ticket, Act.PASS_ON, by, now, to=to, why="电话里转给别人")
@@ -303,7 +310,7 @@ def _waiting(session: Session, now: datetime) -> Sequence[Promise]:
 
 def _give_up(session: Session, settings: Settings, promise: Promise, now: datetime) -> None:
     promises.settle(promise, PromiseState.OWED, NOBODY, now)
-    notices.owe(session, settings, Why.NOT_TAKEN, now)
+    notices.owe(session, settings, Why.NOT_TAKEN, now, test=is_test(settings, promise))
 
 
 def _settle(session: Session, ticket: Ticket, result: str, now: datetime) -> None:

@@ -15,6 +15,7 @@ from asr.booth import Booth
 from asr.recognizer import Recognizer
 from hotline import logs
 from hotline.runtime import Runtime
+from hotline.training import holding
 from ivr import settling, spoken_takes, studio
 from ivr.carrier import CarrierError
 from ivr.fetching import NotYetError, RefusedError, fetch
@@ -75,6 +76,13 @@ class Hands:
     def _booth(self) -> Booth:
         return listening.open_booth(self.recognizer, self.runtime.settings)
 
+    def open_booth(self) -> None:
+        """Fork the child that listens; else the first recording does."""
+        self._booth.open()
+
+    def close(self) -> None:
+        self._booth.close()
+
     def _lease(self) -> timedelta:
         """Longer than any duty can take, so that two hands never hold one promise."""
         return timedelta(seconds=2 * self.runtime.settings.transcribe_max_seconds + 120)
@@ -94,7 +102,7 @@ class Hands:
             recording = _recording(session, promise_id)
             url, made_at = recording.url, recording.made_at
         try:
-            coming = fetch(runtime.settings, url)
+            coming = fetch(holding(runtime.settings, url), url)
             stored = runtime.store.put(coming.blocks(), coming.extension)
         except NotYetError as error:
             self._not_yet(promise_id, token, made_at, str(error))
@@ -177,9 +185,12 @@ class Hands:
     def delete(self, promise_id: int, token: str | None) -> None:
         """Have the carrier forget a recording that is safely ours."""
         with self.runtime.db.reading() as session:
-            carrier_id = _recording(session, promise_id).carrier_id
+            recording = _recording(session, promise_id)
+            carrier_id, url = recording.carrier_id, recording.url
         try:
-            self.runtime.carrier.delete_recording(carrier_id)
+            self.runtime.carrier_of(test=self.runtime.browsers.keeps(url)).delete_recording(
+                carrier_id
+            )
         except CarrierError as error:
             log.warning("not deleted at the carrier", why=str(error))
             self._write(promise_id, token, _delete_later)

@@ -9,11 +9,12 @@ from flask import Blueprint, Response, abort, flash, redirect, render_template, 
 from flask_login import current_user
 from sqlalchemy import select
 
+from hotline import heard_sheet
 from hotline.runtime import Runtime
 from hotline.web import board, cards
 from hotline.web.figures import asked_month, in_order
 from hotline.web.guard import needs
-from tickets import audit, export, ledger, listings, spot_checks
+from tickets import audit, export, ledger, spot_checks
 from tickets.audit import Verdict
 from tickets.books import SpotCheck
 from tickets.export import TooLongError
@@ -38,7 +39,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             }
             return render_template(
                 "audit.html", verdict=verdict, checks=checks, tickets=tickets, month=month, now=now,
-                sheets=listings.SHEETS, title=cards.title, names=board.names(session),
+                sheets=heard_sheet.SHEETS, title=cards.title, names=board.names(session),
                 earlier=month.before.first, later=month.after if month.end <= now else None,
             )  # fmt: skip
 
@@ -78,7 +79,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     @needs(Role.COMMITTEE)
     def sheet(key: str) -> Any:
         """One sheet of a month, numbers masked, once it is written down who takes it."""
-        now, asked = runtime.clock(), listings.BY_KEY.get(key) or abort(404)
+        now, asked = runtime.clock(), heard_sheet.BY_KEY.get(key) or abort(404)
         month = asked_month(now)
         name = f"{month.first:%Y-%m}"
         with db.writing() as session:

@@ -24,6 +24,7 @@ from tickets.models import (
     Ticket,
     Volunteer,
 )
+from tickets.real import is_real
 from tickets.roster import on_duty
 
 A_PAGE = 30  # more is asked for with a button
@@ -118,11 +119,22 @@ def finished_by(session: Session, label: str, now: datetime) -> int:
 
 
 def everything(
-    session: Session, settings: Settings, now: datetime, shown: int = A_PAGE
+    session: Session,
+    settings: Settings,
+    now: datetime,
+    shown: int = A_PAGE,
+    *,
+    tests: bool | None = None,
 ) -> list[Card]:
-    """The newest requests of all, for whoever audits."""
-    newest_first = select(Ticket.id).order_by(Ticket.opened_at.desc())
-    ids = session.scalars(newest_first.limit(min(shown, MOST_SHOWN))).all()
+    """The newest requests of all, for whoever audits; those of tests apart, or (None) with the others."""
+    asked = (
+        select(Ticket.id)
+        if tests is None
+        else select(Ticket.id).where(is_real(Ticket, tests=tests))
+    )
+    ids = session.scalars(
+        asked.order_by(Ticket.opened_at.desc()).limit(min(shown, MOST_SHOWN))
+    ).all()
     return cards.of(session, settings, ids, now)
 
 

@@ -42,7 +42,7 @@ _LAST_NEWS = (
 )
 _LISTED = (
     select(
-        Ticket.id, Ticket.day, Ticket.sequence, Ticket.kind, Ticket.state, Ticket.urgent, Ticket.phone,
+        Ticket.id, Ticket.day, Ticket.sequence, Ticket.kind, Ticket.state, Ticket.urgent, Ticket.test, Ticket.phone,
         Ticket.opened_at, Ticket.accept_by, Ticket.contact_by, Ticket.contacted_at, Ticket.done_by, Ticket.note,
         Resident.name, Resident.building, Resident.unit, Resident.room,
         Volunteer.name.label("assignee"), Matter.name.label("matter"), _LAST_NEWS.label("news"),
@@ -116,7 +116,7 @@ def _card(row: Row[Any], heard: Sequence[Row[Any]], settings: Settings, now: dat
         title=_title(row if row.name else None, row.phone),
         hint="" if row.kind is Kind.RING_BACK else _hint(heard) or row.note or "请听原音",
         about=row.matter or _guess(heard),
-        tags=_tags(row),
+        tags=_tags(row, settings),
         late=until is not None and until < now,
         waited=words.waited(row.opened_at, now) if is_open else "",
         until=_until(row, until, now),
@@ -124,13 +124,15 @@ def _card(row: Row[Any], heard: Sequence[Row[Any]], settings: Settings, now: dat
     )
 
 
-def _tags(row: Row[Any]) -> tuple[str, ...]:
+def _tags(row: Row[Any], settings: Settings) -> tuple[str, ...]:
     said = words.STATES[row.state]
     if row.kind is Kind.RING_BACK and row.state in OPEN:
         said = "没留话，请回电"
     if row.state is State.DONE and row.news is PromiseState.OWED:
         said = "请上门告诉一声"
-    return ("急", said) if row.urgent and row.state in OPEN else (said,)
+    tried = row.test and not settings.demo  # there all are
+    hurry = row.urgent and row.state in OPEN
+    return (*(("试打",) if tried else ()), *(("急",) if hurry else ()), said)
 
 
 def _deadline(row: Row[Any], settings: Settings) -> datetime | None:

@@ -66,11 +66,11 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     @desk.get("/all")
     @needs(Role.COMMITTEE)
     def everything() -> Any:
-        now = runtime.clock()
+        now, tests = runtime.clock(), sheet.asked_tests(settings)
         with db.reading() as session:
             return render_template(
-                "all.html", cards=board.everything(session, settings, now, _shown()), me=sheet.me(session, now), now=now,
-                count=board.MOST_SHOWN, page=board.A_PAGE,
+                "all.html", cards=board.everything(session, settings, now, _shown(), tests=tests),
+                me=sheet.me(session, now), now=now, tests=tests, count=board.MOST_SHOWN, page=board.A_PAGE,
             )  # fmt: skip
 
     @desk.get("/request/<int:ticket_id>")

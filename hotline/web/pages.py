@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 from hotline import logs
 from hotline.phone import Phone
 from hotline.runtime import Runtime
+from hotline.training import training
 from hotline.web import (
     about,
     audit,
@@ -32,6 +33,7 @@ from hotline.web import (
     outings,
     papers,
     people,
+    prompts,
     rota,
     rules,
     sounds,
@@ -79,15 +81,15 @@ def install(app: Flask, runtime: Runtime) -> None:
         handover,
         rota,
         people,
+        prompts,
         rules,
         imports,
         volunteers,
     ):
         app.register_blueprint(room.make_blueprint(runtime))
-    if settings.demo:
-        telephones = twin.Exchange(settings, runtime.clock)
-        app.register_blueprint(handset.make_blueprint(runtime, app, telephones))
-        app.register_blueprint(twin.make_blueprint(settings, telephones))
+    telephones = twin.Exchange(settings, runtime.clock)
+    app.register_blueprint(handset.make_blueprint(runtime, app, telephones))
+    app.register_blueprint(twin.make_blueprint(training(settings), telephones))
     guard.install(app, csrf, second_factor=not settings.demo)
 
     @app.errorhandler(HTTPException)

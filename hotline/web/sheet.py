@@ -9,6 +9,7 @@ from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hotline.config import Settings
 from hotline.phone import mask
 from hotline.runtime import Runtime
 from hotline.web import board, cards, words
@@ -26,6 +27,11 @@ class Refused(Exception):  # noqa: N818  # no mistake of ours: a sentence to the
     def __init__(self, sentence: str, facts: Mapping[str, object] | None = None) -> None:
         super().__init__(sentence)
         self.sentence, self.facts = sentence, facts or {}
+
+
+def asked_tests(settings: Settings) -> bool | None:
+    """Whether a list shows tests (True), real life (False) or, in a demonstration, both (None)."""
+    return True if request.args.get("kind") == "test" else None if settings.demo else False
 
 
 def me(session: Session, now: datetime) -> Standing:

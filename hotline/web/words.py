@@ -113,6 +113,7 @@ DID: Mapping[str, str] = {
     "rang_volunteer": "打电话给{to}：{outcome}",
     "rate": "{who}说办得{satisfaction}",
     "urgent": "急：{why}",
+    "bring_forward": "{why}",
     "ring_back": "要给他回电话：{why}",
     "keep": "{who}留了话",
     "keep_instead": "{who}重新说了一遍",

@@ -43,6 +43,14 @@ class Ear:
         return self.voiced_seconds >= HEARD_SECONDS
 
 
+def was_heard(alaw: bytes) -> bool:
+    """Whether there is anything in a whole recording but the line's own noise."""
+    ear = Ear()
+    for at in range(0, len(alaw), g711.FRAME):
+        ear.hears(alaw[at : at + g711.FRAME], g711.PCMA)
+    return ear.heard
+
+
 class Recorder:
     """Frames by time stamp into a raw file, so that a crash loses two seconds at most.
 

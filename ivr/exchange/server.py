@@ -76,6 +76,7 @@ class Exchange:
             opened.callback(self.store.close)
             await self.web.start()
             opened.push_async_callback(self.web.stop)
+            await self.engine.salvage(self.store.recordings_folder)
             await recover(self.store, self.reports, self.settings, self._clock())
             await self.reports.start()
             opened.push_async_callback(self.reports.stop)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from aiortp.clock import MediaClock
@@ -75,6 +76,9 @@ class SipEngine:
         self._came_from: dict[str, Target] = {}  # by the number that was shown
         self._tasks: set[asyncio.Task[None]] = set()
         self._registration: Registration | None = None
+
+    async def salvage(self, folder: Path) -> None:
+        pass  # ours are there from the first second on
 
     async def start(self) -> None:
         settings = self._settings

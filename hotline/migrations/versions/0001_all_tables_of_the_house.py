@@ -1059,6 +1059,7 @@ def upgrade() -> None:
         sa.Column("ended_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("satisfaction", sa.Integer(), nullable=True),
         sa.Column("volunteer_id", sa.Integer(), nullable=True),
+        sa.Column("test", sa.Boolean(), nullable=False),
         sa.Column("reached", sa.String(length=20), nullable=True),
         sa.ForeignKeyConstraint(
             ["promise_id"], ["promises.id"], name=op.f("fk_return_tries_promise_id")
