@@ -7,6 +7,7 @@ It is written aside and named when it is complete and has been opened; what was 
 
 import hashlib
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -30,12 +31,17 @@ MANIFEST = "backup.json"
 DATABASE, SHARED = "database", "by-hash"
 KEYS = ("secret.key", "exchange.key")
 UNFINISHED = ".part"
+HASHED = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}\.\w+")  # as `hotline.store` names what it keeps
 BLOCK = 1 << 20
 LONGEST_DUMP_SECONDS = 3600
 
 
 class BackupError(Exception):
     """No backup could be made, or it cannot be used; the text says why, in plain Chinese."""
+
+
+class DamagedError(Exception):
+    """A file is not what its name says."""
 
 
 class NotEmptyError(Exception):
@@ -49,7 +55,7 @@ class Made:
     path: Path
     at: datetime
     sounds: int
-    size_bytes: int  # of the database
+    damaged: int  # files that are not what their name says: not in the backup, whose rest is whole
 
 
 def folder(settings: Settings) -> Path:
@@ -73,13 +79,15 @@ def make(db: Database, settings: Settings, now: datetime) -> Made:
         aside.mkdir(mode=0o700)
         _dump(db, aside / DATABASE)
         _prove(db, aside / DATABASE)
-        kept = {name: list(_bring(source, where / SHARED / name)) for name, source in _stores(settings).items()}  # fmt: skip
+        kept, damaged = dict[str, list[str]](), list[str]()
+        for name, source in _stores(settings).items():
+            kept[name] = list(_bring(source, where / SHARED / name, damaged))
         for key in KEYS:
             if (settings.data_folder / key).is_file():
                 shutil.copy2(settings.data_folder / key, aside / key)
         manifest = {
             "at": clock.utc(now).isoformat(), "database": db.url.get_backend_name(),
-            "sha256": _hash(aside / DATABASE), "kept": kept,
+            "sha256": _hash(aside / DATABASE), "kept": kept, "damaged": damaged,
         }  # fmt: skip
         (aside / MANIFEST).write_text(json.dumps(manifest, indent=1))
         aside.rename(path)
@@ -127,17 +135,21 @@ def _stores(settings: Settings) -> dict[str, Store]:
     }
 
 
-def _bring(source: Store, shared: Path) -> Iterator[str]:
-    """Copy what is not there yet, and prove each copy by its name; yields every name."""
+def _bring(source: Store, shared: Path, damaged: list[str]) -> Iterator[str]:
+    """Copy what is not there yet, and prove each copy by its name; yields every name that is in.
+
+    What is no longer what its name says is noted: one bad file must not cost all the others.
+    """
     target = Store(f"file://{shared}")
     there = set(target.keys())
-    for key in source.keys():  # noqa: SIM118  not a dictionary
-        if key.endswith(UNFINISHED):
-            continue
+    for key in filter(HASHED.fullmatch, source.keys()):
         if key not in there:
             try:
                 _copy(source, key, target)
             except FileNotFoundError:  # deleted by rule meanwhile
+                continue
+            except DamagedError:
+                damaged.append(key)
                 continue
         yield key
 
@@ -148,15 +160,19 @@ def _give_back(shared: Store, keys: list[str], target: Store) -> None:
             _copy(shared, key, target)
         except FileNotFoundError as error:
             raise BackupError(f"备份里少了 {key}。") from error
+        except DamagedError as error:
+            raise BackupError(f"备份里的 {key} 和指纹对不上。") from error
 
 
 def _copy(source: Store, key: str, target: Store) -> None:
-    """Raises BackupError if the bytes are not those of the name."""
+    """Raises DamagedError if the bytes are not those of the name."""
+    name = Path(key)
     with source.open(key) as file:
-        stored = target.put(iter(lambda: file.read(BLOCK), b""), Path(key).suffix)
+        blocks = iter(lambda: file.read(BLOCK), b"")
+        stored = target.put(blocks, name.suffix, owner=name.stem.partition("-")[2])
     if stored.key != key:
         target.delete(stored.key)
-        raise BackupError(f"{key} 的内容和指纹对不上。")
+        raise DamagedError(key)
 
 
 def _forget_old(where: Path, keep: int) -> None:
@@ -233,8 +249,8 @@ def _run(program: str, *arguments: str) -> None:
 
 def _read(path: Path) -> Made:
     manifest = json.loads((path / MANIFEST).read_text())
-    sounds, size = len(manifest["kept"]["recordings"]), (path / DATABASE).stat().st_size
-    return Made(path, clock.local(datetime.fromisoformat(manifest["at"])), sounds, size)
+    at, sounds = datetime.fromisoformat(manifest["at"]), len(manifest["kept"]["recordings"])
+    return Made(path, clock.local(at), sounds, len(manifest["damaged"]))
 
 
 def _hash(path: Path) -> str:

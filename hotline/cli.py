@@ -23,7 +23,8 @@ from hotline.commands.rings import rings
 from hotline.commands.roster import roster
 from hotline.config import Settings, WrongSettingsError
 from hotline.exchange import furnish
-from hotline.household import AlreadyRunningError, Household, alone_in, commands
+from hotline.household import AlreadyRunningError, Household, alone_in
+from hotline.processes import commands
 
 WRONG = 2  # the exit code for settings and commands that cannot be
 
@@ -107,7 +108,11 @@ def demo(listen: str, sip: str, folder: Path | None, keep: bool) -> None:
 @main.command("config")
 def show_config() -> None:
     """Print every setting, its value now and what it means; secrets starred."""
-    for name, value, text in config.table(Settings.read()):
+    settings = Settings.read()
+    if settings.database_url or (settings.data_folder / "hotline.db").exists():
+        with opened(settings):  # what was changed on the page is in there
+            pass
+    for name, value, text in config.table(settings):
         click.echo(f"{name}={value}\n    {text}")
 
 

@@ -17,7 +17,8 @@ import asr
 from hotline import logs, migration, seeds
 from hotline.config import CarrierKind, Settings
 from hotline.exchange import exchange_settings
-from hotline.household import Household, alone_in, commands
+from hotline.household import Household, alone_in
+from hotline.processes import commands
 from hotline.runtime import build
 from hotline.web import visitors
 from tickets import house_rules

@@ -1,6 +1,7 @@
 """Something of everything for the pages to show, and an example of every argument an address takes."""
 
-from datetime import timedelta
+import json
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,6 +11,8 @@ from duty_house import xlsx
 from sounds import pcm16, saved, voice, wav
 from sqlalchemy import select
 
+from hotline import mishaps
+from hotline.store import Store
 from ivr import studio
 from ivr.models import Call, Turn
 from ivr.parts import JINHUA, NUMBER_OF, Spot
@@ -19,9 +22,12 @@ from tickets import (
     dialling,
     feed,
     footwork,
+    house_rules,
     ledger,
     promises,
+    sealing,
     service,
+    shifts,
     spot_checks,
     waiting_sheets,
 )
@@ -143,8 +149,13 @@ def seed(desk: DeskHouse) -> None:
 
 
 def _office(desk: DeskHouse) -> None:
-    """Files that wait."""
-    now, db = desk.clock.now(), desk.runtime.db
+    """A sealed month, a changed setting, files that wait, and an error that nobody has seen."""
+    now, month, db = desk.clock.now(), Period.month(2026, 10), desk.runtime.db
+    with TemporaryDirectory() as folder:
+        with db.reading() as session:
+            bundle = sealing.prepare(session, month, Path(folder), now)
+        with db.writing() as session:
+            sealing.keep(session, Store(desk.runtime.settings.seals), month, bundle, ledger.SYSTEM, now)  # fmt: skip
     sheets: dict[str, tuple[str, list[list[object]]]] = {
         "residents": ("李主任", [["姓名", "电话", "方言"], ["张德明", "13800000002", "金华话"], [NASTY, "x", "y"]]),
         "roster": ("吴队长", [["日期", "值班", "颜色"], ["2026-12-01", "陈国强", "红"]]),
@@ -153,6 +164,14 @@ def _office(desk: DeskHouse) -> None:
     with db.writing() as session:
         for kind, (who, rows) in sheets.items():
             waiting_sheets.keep(session, kind, xlsx(rows), desk.people[who], now)
+        admin = ledger.volunteer(desk.people["管理员"])
+        asked = {"accept_within_minutes": "45", "notice_urls": "json://127.0.0.1/x"}
+        house_rules.change(session, desk.runtime.settings, asked, 0, admin, now)
+        wang = session.get_one(Volunteer, desk.people["王秀兰"])
+        shifts.day_off(session, wang, date(2026, 12, 3), admin, now)
+        shifts.override(session, (now + timedelta(days=3)).date(), True, admin, now, name=NASTY[:40])  # fmt: skip
+    mishap = {"at": now.isoformat(), "kind": "OperationalError", "place": "tickets/limits.py:125", "about": "call CA0123456789abcdef0123456789abcdef"}  # fmt: skip
+    (desk.runtime.settings.data_folder / mishaps.FILE).write_text(json.dumps(mishap))
 
 
 def seed_prompts(desk: DeskHouse) -> None:
@@ -168,8 +187,7 @@ def seed_prompts(desk: DeskHouse) -> None:
             file = saved(Path(folder), "sound.wav", wav(pcm16(voice(3, level_dbov=level))))
             sound = studio.bring_home(desk.runtime.prompt_store, file, "audio/wav")
             at = desk.clock.now() - timedelta(days=1)
-            take = studio.keep(session, settings, spot, Origin.BROWSER, admin, at)
-            studio.give_sound(take, sound)
+            take = studio.keep(session, settings, spot, Origin.BROWSER, admin, at, sound=sound)
             if not take.fault:
                 studio.use(session, settings, take, admin, at)
             take.words = words or take.words
@@ -198,6 +216,11 @@ QUERIES = (
     ("管理员", f"/prompts/{NUMBER_OF[Spot('I10', 1, JINHUA)]}"),
     ("吴队长", "/rota?month=2026-11"),
     ("王秀兰", "/rota?month=2026-12"),
+    ("吴队长", "/rota/plan?month=2026-12"),
+    ("管理员", "/residents"),
+    ("管理员", "/import/residents"),
+    ("李主任", "/audit?month=2026-10"),
+    ("李主任", "/audit?month=2026-09"),
 )
 
 
@@ -223,6 +246,7 @@ def examples(desk: DeskHouse) -> dict[str, list[Any]]:
         "imports.residents_look sheet_id": [1],
         "imports.roster_look sheet_id": [2],
         "imports.volunteers_look sheet_id": [3],
+        "month": ["2026-10"],
         "number": [NUMBER_OF[Spot("I10", 1)]],
         "take_id": [1],
         "audit.sheet key": ["tickets", "ledger"],
@@ -256,6 +280,30 @@ POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
     "a whole number": ("李主任", "/residents/1/number", {"phone_id": "1", "why": "核对地址"}),
     "a whole number without why": ("李主任", "/residents/1/number", {"phone_id": "1"}),
     "a resident without a name": ("李主任", "/residents", {"name": "", "building": NASTY}),
+    "two shifts that are one's own": ("吴队长", "/rota/shift/1", {"do": "swap"}),
+    "who cannot come": ("吴队长", "/rota/shift/1", {"do": "absent"}),
+    "a month shared out otherwise": ("吴队长", "/rota/plan", {"seal": "x"}),
+    "no such day to be away": ("吴队长", "/rota/off", {"who": "1", "day": NASTY}),
+    "no sheet": ("李主任", "/import/residents", {}),
+    "a sheet taken otherwise": ("吴队长", "/import/roster/2", {"seal": "x"}),
+    "whole numbers without why": ("管理员", "/import/residents/all.xlsx", {"why": ""}),
+    "hours that are none": (
+        "管理员",
+        "/settings",
+        {"group": "值班时间", "shift_hours": NASTY, "shift_hours_rest": "", "seen": "99"},
+    ),
+    "a limit that is none": (
+        "管理员",
+        "/settings",
+        {"group": "多久要办", "accept_within_minutes": "1", "seen": "99"},
+    ),
+    "no such day": ("管理员", "/settings/day", {"day": "明天"}),
+    "a volunteer without a name": ("管理员", "/volunteers", {"name": ""}),
+    "a new volunteer": ("管理员", "/volunteers", {"name": "金水根", "phone": "13800000007"}),
+    "the last administrator": ("管理员", "/volunteers/5", {"do": "end"}),
+    "a calendar": ("管理员", "/volunteers/1", {"do": "feed"}),
+    "own data without why": ("管理员", "/residents/1/own", {"do": "give"}),
+    "a month that is not over": ("李主任", "/audit/seal", {}),
     "a note of nothing": ("王秀兰", "/handover", {"note": ""}),
     "again without why": ("李主任", "/case/6/again", {"why": ""}),
     "a code for a device": ("吴队长", "/devices", {}),

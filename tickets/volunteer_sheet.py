@@ -48,7 +48,7 @@ def export(session: Session) -> bytes:
     return sheets.write(COLUMNS, rows, title="志愿者")
 
 
-def plan(session: Session, settings: Settings, content: bytes) -> VolunteerImport:
+def plan(session: Session, settings: Settings, content: bytes, _: datetime) -> VolunteerImport:
     """What would become of each row. Raises UnreadableSheetError."""
     sheet = sheets.read(content, COLUMNS)
     fates, to_do, seen = list[RowFate](), list[tuple[NewVolunteer, Volunteer | None]](), dict[str, int]()  # fmt: skip
@@ -74,7 +74,7 @@ def apply(
     session: Session, settings: Settings, content: bytes, by: Person, now: datetime
 ) -> tuple[Told, list[Volunteer]]:
     """Do what the dry run told; also returns who is new. Raises NotAllError, UnreadableSheetError."""
-    planned = plan(session, settings, content)
+    planned = plan(session, settings, content, now)
     planned.told.need_all()
     new = []
     for asked, person in planned.to_do:

@@ -100,10 +100,10 @@ class Hands:
         runtime = self.runtime
         with runtime.db.reading() as session:
             recording = _recording(session, promise_id)
-            url, made_at = recording.url, recording.made_at
+            url, made_at, owner = recording.url, recording.made_at, str(recording.id)
         try:
             coming = fetch(holding(runtime.settings, url), url)
-            stored = runtime.store.put(coming.blocks(), coming.extension)
+            stored = runtime.store.put(coming.blocks(), coming.extension, owner=owner)
         except NotYetError as error:
             self._not_yet(promise_id, token, made_at, str(error))
             return
@@ -205,8 +205,9 @@ class Hands:
         """Close the books of a call; ask the carrier how it ended if nobody said so."""
         with self.runtime.db.reading() as session:
             call = session.get_one(Call, session.get_one(Promise, promise_id).call_id)
-            sid, open_since = call.carrier_sid, call.started_at if call.ended_at is None else None
-        known = self.runtime.carrier.look_up(sid) if open_since else None
+            sid, is_open = call.carrier_sid, call.ended_at is None
+            carrier = self.runtime.carrier_of(test=call.test)
+        known = carrier.look_up(sid) if is_open else None
 
         def close(session: Session, promise: Promise, now: datetime) -> None:
             call = session.get_one(Call, promise.call_id, with_for_update=True)

@@ -10,7 +10,7 @@ const make = (tag, text, given = {}) => Object.assign(document.createElement(tag
 async function ask(path, body) {
   const raw = body instanceof Blob, type = raw ? body.type.split(";")[0] || "audio/none" : "application/json";
   const answer = await fetch("/phone/" + path, body && {
-    method: "POST", body: raw ? body : JSON.stringify(body), headers: { "X-Telephone": "1", "Content-Type": type },
+    method: "POST", keepalive: !raw, body: raw ? body : JSON.stringify(body), headers: { "X-Telephone": "1", "Content-Type": type },
   });
   if (!answer.ok) throw new Error(path + " " + answer.status);
   const heard = await answer.json();

@@ -170,6 +170,7 @@ async function look() {
   $("ringing").hidden = !sid;
   $("ringing").dataset.sid = sid || "";
 }
+addEventListener("pagehide", () => { if (call && call.sid) ask("ended", { sid: call.sid, seconds: since(call.began) }); });
 const keys = document.querySelectorAll("[data-key]"), rung = () => $("ringing").dataset.sid;
 for (const key of keys) key.onclick = () => { if (onKey) { note(words.pressed + key.dataset.key, "own"); onKey(key.dataset.key); } };
 for (const button of document.querySelectorAll("[data-refuse]")) button.onclick = () => ask("ended", { sid: rung(), status: button.dataset.refuse }).then(look);

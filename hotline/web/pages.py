@@ -34,6 +34,7 @@ from hotline.web import (
     papers,
     people,
     prompts,
+    rights,
     rota,
     rules,
     sounds,
@@ -85,6 +86,7 @@ def install(app: Flask, runtime: Runtime) -> None:
         rules,
         imports,
         volunteers,
+        rights,
     ):
         app.register_blueprint(room.make_blueprint(runtime))
     telephones = twin.Exchange(settings, runtime.clock)

@@ -121,7 +121,9 @@ class Switchboard:
         shown = ET.tostring(response, encoding="unicode")
         heard: dict[str, Any] = {"sid": leg.sid, "document": shown, "bridged": bool(leg.bridged_at)}
         if told:
-            form = "\n".join(f"{name}: {mask(value)}" for name, value in told["form"].items())
+            form = "\n".join(
+                f"{name}: {_masked(name, value)}" for name, value in told["form"].items()
+            )
             heard["told"] = {
                 "path": mask(told["path"]), "form": form, "ms": told["ms"],
                 "document": _readable(response), **self._standing(leg),
@@ -143,3 +145,9 @@ def _readable(response: ET.Element) -> str:
         for name, value in verb.attrib.items():
             verb.set(name, value if name == "finishOnKey" else mask(value))
     return ET.tostring(response, encoding="unicode")
+
+
+def _masked(name: str, value: str) -> str:
+    """Several digits are somebody's PIN."""
+    is_pin = name == "Digits" and value.isdigit() and len(value) > 1
+    return "*" * len(value) if is_pin else mask(value)
