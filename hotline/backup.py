@@ -166,8 +166,10 @@ def _give_back(shared: Store, keys: list[str], target: Store) -> None:
 
 def _copy(source: Store, key: str, target: Store) -> None:
     """Raises DamagedError if the bytes are not those of the name."""
+    name = Path(key)
     with source.open(key) as file:
-        stored = target.put(iter(lambda: file.read(BLOCK), b""), Path(key).suffix)
+        blocks = iter(lambda: file.read(BLOCK), b"")
+        stored = target.put(blocks, name.suffix, owner=name.stem.partition("-")[2])
     if stored.key != key:
         target.delete(stored.key)
         raise DamagedError(key)

@@ -108,7 +108,11 @@ def demo(listen: str, sip: str, folder: Path | None, keep: bool) -> None:
 @main.command("config")
 def show_config() -> None:
     """Print every setting, its value now and what it means; secrets starred."""
-    for name, value, text in config.table(Settings.read()):
+    settings = Settings.read()
+    if settings.database_url or (settings.data_folder / "hotline.db").exists():
+        with opened(settings):  # what was changed on the page is in there
+            pass
+    for name, value, text in config.table(settings):
         click.echo(f"{name}={value}\n    {text}")
 
 

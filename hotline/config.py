@@ -1,6 +1,7 @@
 """Every setting of the house: one frozen object, read once, at the door of a process."""
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import time
 from enum import StrEnum
@@ -22,6 +23,7 @@ from hotline.phone import NotAPhoneError, Phone
 PREFIX = "HOTLINE_"
 SETTINGS_FILE = "hotline.env"
 
+IN_ADDRESS = re.compile(r"(://[^:/@\s]*:)[^/\s]*@")  # a password in an address is a secret too
 Names = Annotated[tuple[str, ...], NoDecode]  # written a,b,c
 
 
@@ -139,6 +141,7 @@ class Settings(BaseSettings):
     speech_voice: str = Field("", description="The carrier's voice for spoken prompts; empty: its own choice")
     menu_wait_seconds: int = Field(8, ge=4, le=30, description="Wait for a key after a menu (VOICE R12)")
     opening_wait_seconds: int = Field(4, ge=2, le=30, description="Wait for a key where silence leads to the beep (R12)")
+    slow_wait_more_seconds: int = Field(4, ge=0, le=20, description="So much longer has whoever is spoken to slowly: 8 s where others have 4 (R12)")
     message_max_seconds: int = Field(180, ge=30, le=600, description="Longest message (R21)")
     message_silence_seconds: int = Field(8, ge=3, le=30, description="Silence that ends a message (R21)")
     message_min_seconds: float = Field(1, ge=0, le=5, description="Sound a message needs to count (R21)")
@@ -337,6 +340,11 @@ class Settings(BaseSettings):
         return (CAPABILITIES[self.carrier] | added) - removed
 
     @property
+    def has_second_channel(self) -> bool:
+        """Whether a caller can be joined with somebody else; one telephone line cannot."""
+        return self.trunk_channels > 1
+
+    @property
     def carrier_api(self) -> str:
         return self.carrier_api_url or "https://api.twilio.com"
 
@@ -401,7 +409,7 @@ def table(settings: Settings | None = None) -> list[tuple[str, str, str]]:
 def _shown(name: str, field: FieldInfo, settings: Settings | None) -> str:
     value = field.default if settings is None else getattr(settings, name)
     secret = isinstance(field.json_schema_extra, dict) and "secret" in field.json_schema_extra
-    return "***" if secret and value else _written(value)
+    return "***" if secret and value else IN_ADDRESS.sub(r"\1***@", _written(value))
 
 
 ENVIRONMENT_NAMES = frozenset(environment_name(name) for name in Settings.model_fields)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import requests
 from redis.exceptions import RedisError
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from twilio.request_validator import RequestValidator
 
@@ -20,7 +20,7 @@ from hotline.db import Database
 from hotline.exchange import furnish
 from hotline.store import Store
 from ivr import studio
-from tickets.models import Fetch, Recording
+from tickets.models import Fetch, LedgerLine, Recording
 from tickets.roster import next_shift, on_duty
 from worker.queue import connect
 
@@ -62,9 +62,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
         if tables.health is Health.WELL:
             yield check_recordings(db, Store(settings.recordings))
             yield check_roster(db)
+            yield check_backup(db, settings)
             yield check_prompts(db, settings)
         yield check_disk(settings)
-        yield check_backup(settings)
         if settings.carrier is CarrierKind.EXCHANGE:
             yield check_exchange(settings)
             yield check_speech()
@@ -176,7 +176,14 @@ def check_roster(db: Database, now: clock.Clock = clock.now) -> Finding:
 
 def check_prompts(db: Database, settings: Settings) -> Finding:
     with db.reading() as session:
-        spoken, outdated, of = studio.count(studio.standings(session, settings))
+        standings = studio.standings(session, settings)
+    spoken, outdated, of = studio.count(standings)
+    files = set(Store(settings.prompts).keys())
+    lost = [s for s, each in standings.items() if each.take and each.take.sound_key not in files]
+    if lost:
+        return _ill(
+            "prompts", f"有 {len(lost)} 句在用的录音文件不见了，请从备份里放回 prompts 文件夹"
+        )
     told = f"提示语 {of} 句，真人录了 {spoken} 句，别的由机器念"
     if outdated:
         return _mind("prompts", f"{told}；有 {outdated} 句的词改过了，要重录")
@@ -194,14 +201,18 @@ def check_disk(settings: Settings) -> Finding:
     return _well("disk", sentence) if free >= ENOUGH_FREE_BYTES else _mind("disk", sentence)
 
 
-def check_backup(settings: Settings, now: clock.Clock = clock.now) -> Finding:
+def check_backup(db: Database, settings: Settings, now: clock.Clock = clock.now) -> Finding:
+    """How old the last one is; a house is given two days to make its first."""
     key = "backup"
     try:
         made = backup.finished(backup.folder(settings))
     except (OSError, ValueError, KeyError) as error:
         return _ill(key, f"备份打不开（{type(error).__name__}）")
     if not made:
-        return _mind(key, "还没有备份过：每天夜里两点半会备份，也可以运行 hotline backup")
+        with db.reading() as session:
+            begun = session.scalar(select(func.min(LedgerLine.at)))
+        said = "还没有备份过：每天夜里两点半会备份，也可以运行 hotline backup"
+        return _mind(key, said) if begun and now() - begun > BACKUP_AGE else _well(key, said)
     newest = made[-1]
     said = (
         f"最近一次备份是 {newest.at:%m-%d %H:%M}，{newest.sounds} 段录音，一共留着 {len(made)} 份"

@@ -203,7 +203,9 @@ def _open(runtime: Runtime, session: Session, past: Past, at: datetime) -> Ticke
 
 def _attach(runtime: Runtime, session: Session, ticket: Ticket, past: Past, at: datetime) -> None:
     """The caller's recording, as it would lie there after fetching."""
-    stored = runtime.store.put([(SAMPLES / past.sample).read_bytes()], ".wav")
+    stored = runtime.store.put(
+        [(SAMPLES / past.sample).read_bytes()], ".wav", owner=secrets.token_hex(8)
+    )
     recording = Recording(
         carrier_id=f"RE{secrets.token_hex(16)}", url="", made_at=at, ticket_id=ticket.id,
         fetch=Fetch.STORED, key=stored.key, media_type="audio/wav",

@@ -40,6 +40,13 @@ class Effect(StrEnum):
     REACHED = "reached"  # the resident whom a volunteer had the line ring
     NOT_REACHED = "not_reached"
     FINISH = "finish"  # it is done; a key before it is the number of outings
+    SPOKEN = "spoken"  # he has spoken with the resident
+    TOLD = "told"  # and told them that it is done
+    WHY_MATERIALS = "why_materials"  # why he went out more than once
+    WHY_CLOSED = "why_closed"
+    WHY_BREAKDOWN = "why_breakdown"
+    WHY_WRONG_PLACE = "why_wrong_place"
+    WHY_IN_PERSON = "why_in_person"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from ivr.flow import FLOWS, OF_VOLUNTEERS
 from ivr.models import Call, CallStatus
 from ivr.recordings import KEEPING, Reported
 from ivr.turns import Asked
-from tickets import bridges, ledger, return_calls, service, volunteer_calls
+from tickets import bridges, ledger, return_calls, service, volunteer_calls, volunteer_keys
 from tickets.bridges import Reached
 from tickets.lifecycle import Act, possible
 from tickets.models import Duty, Kind, Recording, ReturnTry, Source, Ticket
+from tickets.outings import Reason
 from tickets.returns import Outcome
 
 SHORTEST_CALL_SECONDS = 3  # less is a wrong number or a pocket
@@ -25,7 +26,14 @@ SHORT_CALL_WINDOW = timedelta(minutes=30)
 SATISFACTION = {Effect.SATISFIED: 1, Effect.SO_SO: 2, Effect.NOT_SATISFIED: 3}
 TRIPS = {Effect.NO_TRIP: 0, Effect.ONE_TRIP: 1, Effect.MORE_TRIPS: 2}  # two stands for more
 THINGS_BACK = {Effect.ALL_BACK: True, Effect.NOT_BACK: False}
-ERRAND_EFFECTS = frozenset({Effect.LISTEN, Effect.TAKE, Effect.TELL, Effect.PASS, Effect.FINISH})
+WHY = {
+    Effect.WHY_MATERIALS: Reason.MATERIALS, Effect.WHY_CLOSED: Reason.CLOSED,
+    Effect.WHY_BREAKDOWN: Reason.BREAKDOWN, Effect.WHY_WRONG_PLACE: Reason.WRONG_PLACE,
+    Effect.WHY_IN_PERSON: Reason.IN_PERSON,
+}  # fmt: skip
+ERRAND_EFFECTS = frozenset(WHY) | {
+    Effect.LISTEN, Effect.TAKE, Effect.TELL, Effect.PASS, Effect.FINISH, Effect.SPOKEN, Effect.TOLD
+}  # fmt: skip
 OF_STAFF = frozenset({"staff", "studio"})
 OF_OURS = {"return": "回电结束", "duty": "给志愿者打的电话", "bridge": "替志愿者接通的电话"}
 ENDS_OF_BRIDGE = frozenset({Effect.REACHED, Effect.NOT_REACHED})
@@ -89,7 +97,7 @@ def _note_number(session: Session, asked: Asked, now: datetime) -> None:
     """A resident's number is among the words: that is an access, written before it is given."""
     ticket = errand_words.item(session, asked.memory)
     if ticket is not None and any(word.get("prompt") == errand_words.NUMBER for word in asked.says):
-        volunteer_calls.see_number(session, ticket, int(asked.memory[FACT + "volunteer"]), now)
+        volunteer_keys.see_number(session, ticket, int(asked.memory[FACT + "volunteer"]), now)
 
 
 def _errand(
@@ -103,17 +111,23 @@ def _errand(
         return []
     match effect:
         case Effect.LISTEN:
-            volunteer_calls.listen(session, ticket, volunteer_id, now)
+            volunteer_keys.listen(session, ticket, volunteer_id, now)
         case Effect.TAKE:
-            volunteer_calls.take(session, ticket, volunteer_id, now)
+            volunteer_keys.take(session, ticket, volunteer_id, now)
         case Effect.TELL:
-            return volunteer_calls.tell(session, ticket, volunteer_id, now)
+            return volunteer_keys.tell(session, ticket, volunteer_id, now)
         case Effect.PASS:
-            volunteer_calls.pass_on(session, settings, ticket, volunteer_id, now)
+            volunteer_keys.pass_on(session, settings, ticket, volunteer_id, now)
         case Effect.FINISH:
             key = turns.heard(session, asked).partition(":")[2]
             outings = int(key) if key.isdigit() else None
-            return volunteer_calls.finish(session, ticket, volunteer_id, now, outings=outings)
+            return volunteer_keys.finish(session, ticket, volunteer_id, now, outings=outings)
+        case Effect.SPOKEN:
+            volunteer_keys.spoke(session, ticket, volunteer_id, now)
+        case Effect.TOLD:
+            volunteer_keys.told(session, ticket, volunteer_id, now)
+        case _:
+            volunteer_keys.explain_outings(session, ticket, volunteer_id, WHY[effect], now)
     return []
 
 

@@ -62,6 +62,7 @@ def fill(
         case "I15":
             slots["materials"] = "、".join(memory[FACT + "materials"])
         case "I31":
+            prompt = "I31" if settings.has_second_channel else "I33"
             slots["within"] = prompts.spoken_duration(settings.contact_within_minutes)
         case "I40":
             start = next_start(session, now)

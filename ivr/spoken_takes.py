@@ -36,7 +36,7 @@ def keep(
     session.flush()
     by = ledger.volunteer(int(asked.memory[FACT + "volunteer"]), "phone")
     spot = NUMBERS[asked.memory["number"]]
-    studio.keep(session, settings, spot, Origin.PHONE, by, now, recording.id)
+    studio.keep(session, settings, spot, Origin.PHONE, by, now, recording_id=recording.id)
     return [promises.make(session, Duty.FETCH, now, recording_id=recording.id).id]
 
 

@@ -3,10 +3,11 @@
 `settings` says what the words are now: a take of other words is kept, and never used.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
@@ -15,7 +16,7 @@ from hotline.config import Settings
 from hotline.store import Store, Stored
 from ivr import parts
 from ivr.parts import NUMBER_OF, NUMBERS, PLAIN, Spot
-from ivr.takes import Choice, Levelled, Origin, Take
+from ivr.takes import Choice, Fault, Levelled, Origin, Take
 from tickets import ledger
 from tickets.ledger import SYSTEM, Person
 
@@ -91,6 +92,28 @@ def count(standings: Mapping[Spot, Standing]) -> tuple[int, int, int]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A sound in the store, as it came, unless it is none; and levelled, unless it has a fault."""
+
+    made: Levelled
+    media_type: str
+    original: Stored | None = None
+    levelled: Stored | None = None
+
+
+def bring_home(store: Store, file: Path, media_type: str) -> Sound:
+    """The slow part, without a transaction."""
+    from ivr.levelling import level  # decoders: only where there is something to decode
+
+    made = level(file)
+    if made.fault is Fault.NO_SOUND:
+        return Sound(made, media_type)
+    with file.open("rb") as blocks:
+        original = store.put(iter(lambda: blocks.read(BLOCK_BYTES), b""), ORIGINAL)
+    return Sound(made, media_type, original, store.put([made.wav], ".wav") if made.wav else None)
+
+
 def keep(
     session: Session,
     settings: Settings,
@@ -98,9 +121,11 @@ def keep(
     origin: Origin,
     by: Person,
     now: datetime,
+    *,
+    sound: Sound | None = None,
     recording_id: int | None = None,
 ) -> Take:
-    """A further take of a spot; its sound follows (`give_sound`)."""
+    """A further take of a spot; what is spoken on the telephone has its sound later."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text(f"SELECT pg_advisory_xact_lock({STUDIO})"))
     last = session.scalar(
@@ -113,35 +138,18 @@ def keep(
         words=words_of(settings, spot), made_at=now, made_by=by.volunteer_id,
         origin=origin, recording_id=recording_id,
     )  # fmt: skip
+    if sound is not None:
+        give_sound(take, sound)
     session.add(take)
     session.flush()
-    _note(session, "keep_take", take, by, now)
+    _note(session, "keep_take", spot, by, now, take)
     return take
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """A sound in the store: as it came, and levelled unless it has a fault."""
-
-    original: Stored
-    media_type: str
-    made: Levelled
-    levelled: Stored | None
-
-
-def bring_home(store: Store, file: Path, media_type: str) -> Sound:
-    """The slow part, without a transaction."""
-    from ivr.levelling import level  # decoders: only where there is something to decode
-
-    made = level(file)
-    with file.open("rb") as blocks:
-        original = store.put(iter(lambda: blocks.read(BLOCK_BYTES), b""), ORIGINAL)
-    return Sound(original, media_type, made, store.put([made.wav], ".wav") if made.wav else None)
 
 
 def give_sound(take: Take, sound: Sound) -> None:
     """What was missing in its row."""
-    take.original_key, take.original_type = sound.original.key, sound.media_type[:40]
+    take.original_key = sound.original.key if sound.original else None
+    take.original_type = sound.media_type[:40]
     take.seconds, take.fault = sound.made.seconds, sound.made.fault
     take.sha256 = sound.levelled.sha256 if sound.levelled else None
 
@@ -151,16 +159,13 @@ def use(session: Session, settings: Settings, take: Take, by: Person, now: datet
     if not usable(take, words_of(settings, take.spot)):
         raise NotUsableError
     _choose(session, take.spot, take, by, now + HOLDS_AFTER)
-    _note(session, "use_take", take, by, now)
+    _note(session, "use_take", take.spot, by, now, take)
 
 
 def put_aside(session: Session, spot: Spot, by: Person, now: datetime) -> None:
     """From the next call on the machine speaks."""
     _choose(session, spot, None, by, now + HOLDS_AFTER)
-    ledger.write(
-        session, at=now, person=by, act="put_aside_take", object_kind="prompt",
-        object_id=None, prompt=spot.prompt, part=spot.part, set=spot.kept_in,
-    )  # fmt: skip
+    _note(session, "put_aside_take", spot, by, now)
 
 
 def words_of(settings: Settings, spot: Spot) -> str:
@@ -177,36 +182,12 @@ def retire(session: Session, settings: Settings, now: datetime) -> int:
 
     Asked before the first call is answered with the new words, which are said by the machine.
     """
-    stale = list(_stale(session, settings))
-    for take in stale:
-        _choose(session, take.spot, None, SYSTEM, now)
-        _note(session, "retire_take", take, SYSTEM, now)
+    every = standings(session, settings).values()
+    stale = [each for each in every if each.choice and each.choice.take_id and not each.take]
+    for each in stale:
+        _choose(session, each.spot, None, SYSTEM, now)
+        _note(session, "retire_take", each.spot, SYSTEM, now)
     return len(stale)
-
-
-def _stale(session: Session, settings: Settings) -> Iterator[Take]:
-    words = parts.words(settings)
-    newest = {choice.spot: choice for choice in session.scalars(select(Choice).order_by(Choice.since, Choice.id))}  # fmt: skip
-    for spot, choice in newest.items():
-        take = session.get(Take, choice.take_id) if choice.take_id else None
-        if take is not None and take.words != words.get((spot.prompt, spot.part)):
-            yield take
-
-
-def _choose(session: Session, spot: Spot, take: Take | None, by: Person, since: datetime) -> None:
-    session.add(
-        Choice(
-            prompt=spot.prompt, part=spot.part, kept_in=spot.kept_in, since=since,
-            take_id=take.id if take else None, made_by=by.volunteer_id,
-        )
-    )  # fmt: skip
-
-
-def _note(session: Session, act: str, take: Take, by: Person, now: datetime) -> None:
-    ledger.write(
-        session, at=now, person=by, act=act, object_kind="prompt", object_id=take.id,
-        prompt=take.prompt, part=take.part, set=take.kept_in, version=take.version,
-    )  # fmt: skip
 
 
 def lay_out_apology(session: Session, settings: Settings, store: Store, folder: Path) -> None:
@@ -219,3 +200,22 @@ def lay_out_apology(session: Session, settings: Settings, store: Store, folder: 
         with store.open(take.sound_key) as file:
             sound.write_bytes(file.read())
         words.write_text(standing.words, encoding="utf-8")
+
+
+def _choose(session: Session, spot: Spot, take: Take | None, by: Person, since: datetime) -> None:
+    session.add(
+        Choice(
+            prompt=spot.prompt, part=spot.part, kept_in=spot.kept_in, since=since,
+            take_id=take.id if take else None, made_by=by.volunteer_id,
+        )
+    )  # fmt: skip
+
+
+def _note(
+    session: Session, act: str, spot: Spot, by: Person, now: datetime, take: Take | None = None
+) -> None:
+    facts: dict[str, Any] = {"version": take.version} if take else {}
+    ledger.write(
+        session, at=now, person=by, act=act, object_kind="prompt", object_id=take.id if take else None,
+        prompt=spot.prompt, part=spot.part, set=spot.kept_in, **facts,
+    )  # fmt: skip

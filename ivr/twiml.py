@@ -55,14 +55,20 @@ class Scribe:
         turn: int,
         at: datetime,
         ring: Mapping[str, Any] | None = None,
+        slow: bool = False,
     ) -> str:
         """The document of one turn, asked at an instant; `ring` names the volunteer to ring (phone,
-        seconds, call)."""
+        seconds, call), and who is `slow` has longer to find a key."""
         spoken = tuple(chain.from_iterable(self._spoken(word, at) for word in words))
-        return self._document(step, spoken, turn, tuple(ring.items()) if ring else ())
+        return self._document(step, spoken, turn, tuple(ring.items()) if ring else (), slow)
 
     def _write(
-        self, step: Waiting, spoken: Sequence[Spoken], turn: int, ring: Sequence[tuple[str, Any]]
+        self,
+        step: Waiting,
+        spoken: Sequence[Spoken],
+        turn: int,
+        ring: Sequence[tuple[str, Any]],
+        slow: bool,
     ) -> str:
         response = VoiceResponse()
         answer = self._url("turn", turn=turn)
@@ -72,7 +78,7 @@ class Scribe:
                     action=answer,
                     method="POST",
                     num_digits=1,
-                    timeout=self._wait(step),
+                    timeout=self._wait(step, slow),
                     finish_on_key="",
                 )
                 self._say(gather, spoken)
@@ -208,12 +214,11 @@ class Scribe:
             else:
                 verb.say(word.say, language=self.settings.speech_language, **voice)
 
-    def _wait(self, step: Menu) -> int:
-        return (
-            self.settings.opening_wait_seconds
-            if step.wait == "opening"
-            else self.settings.menu_wait_seconds
-        )
+    def _wait(self, step: Menu, slow: bool) -> int:
+        """R12; whoever is spoken to slowly has so much longer."""
+        settings = self.settings
+        usual = settings.opening_wait_seconds if step.wait == "opening" else settings.menu_wait_seconds  # fmt: skip
+        return usual + (settings.slow_wait_more_seconds if slow else 0)
 
     def _url(self, path: str, **query: object) -> str:
         asked = "&".join(f"{name}={value}" for name, value in query.items())

@@ -53,7 +53,7 @@ class Choices:
             return {}
         found = {
             piece.part: self._voice(prompt, piece.part, kept_in, at)
-            for piece in PIECES[prompt]
+            for piece in PIECES.get(prompt, ())
             if piece.part
         }
         return {part: voice for part, voice in found.items() if voice is not None}

@@ -24,7 +24,7 @@ from hotline.training import holding, training
 from ivr import calls, own_words, recordings, settling, sounds, turns
 from ivr.calls import Porter
 from ivr.carrier import read_status
-from ivr.engine import Effect, Find, Heard, Record, Way
+from ivr.engine import FACT, Effect, Find, Heard, Record, Way
 from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import CallStatus
 from ivr.turns import Asked, Planned
@@ -116,7 +116,10 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
                 ring = calls.whom_to_ring(
                     session, settings, asked.step.whom, asked.memory, asked.call_id, now
                 )
-        return scribe.ask(asked.step, asked.says, turn=asked.turn, at=asked.at, ring=ring)
+        slow = bool(asked.memory.get(FACT + "slow"))
+        return scribe.ask(
+            asked.step, asked.says, turn=asked.turn, at=asked.at, ring=ring, slow=slow
+        )
 
     def come_in(session: Session) -> Asked | Planned:
         caller = read_caller(

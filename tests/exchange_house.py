@@ -257,7 +257,6 @@ class House:
 
 def default_settings(folder: Path, app: Any) -> dict[str, Any]:
     rtp = free_port(pair=True)
-    rtp = rtp if rtp < 60000 else 42000
     return {
         "account_sid": ACCOUNT,
         "auth_token": TOKEN,

@@ -38,7 +38,7 @@ from tickets.models import (
 from tickets.outings import Went
 from tickets.returns import Outcome
 from worker.jobs import Hands
-from worker.sweep import sweep
+from worker.sweep import remind, sweep
 
 NAMES = {
     State.NEW: "已登记", State.ASSIGNED: "已派单", State.IN_HAND: "办理中", State.WAITING: "待补材料",
@@ -229,6 +229,7 @@ class DatabaseBooks:
         self._sweep(self.hands)
 
     def _sweep(self, hands: Hands) -> None:
+        remind(hands)
         for _ in range(MOST_SWEEPS):
             if sweep(hands, None) == 0:
                 return

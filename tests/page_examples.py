@@ -1,7 +1,7 @@
 """Something of everything for the pages to show, and an example of every argument an address takes."""
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -126,7 +126,6 @@ def seed(desk: DeskHouse) -> None:
         spot_checks.draw(
             session, month, 1, ledger.volunteer(desk.people["李主任"]), desk.clock.now()
         )
-    _office(desk)
     seed_prompts(desk)
     with desk.runtime.db.writing() as session:
         wang, now = desk.people["王秀兰"], desk.clock.now()
@@ -143,6 +142,7 @@ def seed(desk: DeskHouse) -> None:
             attempt = dialling.begin(session, [bridge], LI, now, volunteer_id=wang)
             attempt.outcome, attempt.reached = "heard", "no_answer"
             promises.settle(bridge, state, result, now)
+    _office(desk)
     desk.visit("王秀兰").posts("/recording/1/text", text="我家要交电费", seen_text="我要交水费")
 
 
@@ -165,6 +165,8 @@ def _office(desk: DeskHouse) -> None:
         admin = ledger.volunteer(desk.people["管理员"])
         asked = {"accept_within_minutes": "45", "notice_urls": "json://127.0.0.1/x"}
         house_rules.change(session, desk.runtime.settings, asked, 0, admin, now)
+        wang = session.get_one(Volunteer, desk.people["王秀兰"])
+        shifts.day_off(session, wang, date(2026, 12, 3), admin, now)
         shifts.override(session, (now + timedelta(days=3)).date(), True, admin, now, name=NASTY[:40])  # fmt: skip
     mishap = {"at": now.isoformat(), "kind": "OperationalError", "place": "tickets/limits.py:125", "about": "call CA0123456789abcdef0123456789abcdef"}  # fmt: skip
     (desk.runtime.settings.data_folder / mishaps.FILE).write_text(json.dumps(mishap))
@@ -183,8 +185,7 @@ def seed_prompts(desk: DeskHouse) -> None:
             file = saved(Path(folder), "sound.wav", wav(pcm16(voice(3, level_dbov=level))))
             sound = studio.bring_home(desk.runtime.prompt_store, file, "audio/wav")
             at = desk.clock.now() - timedelta(days=1)
-            take = studio.keep(session, settings, spot, Origin.BROWSER, admin, at)
-            studio.give_sound(take, sound)
+            take = studio.keep(session, settings, spot, Origin.BROWSER, admin, at, sound=sound)
             if not take.fault:
                 studio.use(session, settings, take, admin, at)
             take.words = words or take.words
@@ -279,6 +280,7 @@ POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
     "two shifts that are one's own": ("吴队长", "/rota/shift/1", {"do": "swap"}),
     "who cannot come": ("吴队长", "/rota/shift/1", {"do": "absent"}),
     "a month shared out otherwise": ("吴队长", "/rota/plan", {"seal": "x"}),
+    "no such day to be away": ("吴队长", "/rota/off", {"who": "1", "day": NASTY}),
     "no sheet": ("李主任", "/import/residents", {}),
     "a sheet taken otherwise": ("吴队长", "/import/roster/2", {"seal": "x"}),
     "whole numbers without why": ("管理员", "/import/residents/all.xlsx", {"why": ""}),

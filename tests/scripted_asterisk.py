@@ -305,12 +305,12 @@ class ScriptedAsterisk:
         self.loop.call_soon_threadsafe(run)
         assert done.wait(5)
 
-    def rings(self, number: str) -> Channel:
+    def rings(self, number: str, presentation: str = "allowed_not_screened") -> Channel:
         channel = Channel(f"in-{time.monotonic_ns()}", number)
 
         def work() -> None:
             self.channels[channel.id] = channel
-            self._tell("StasisStart", channel=self._json(channel), args=[])
+            self._tell("StasisStart", channel=self._json(channel), args=[presentation])
 
         self.do(work)
         return channel

@@ -28,7 +28,7 @@ def lived_in(settings: Settings, clock: HandClock) -> Database:
     migration.upgrade(db)
     with db.writing() as session:
         residents.add(session, Particulars("李桂芳", "3", "2", "501"), ledger.SYSTEM, clock.now())
-    Store(settings.recordings).put([b"her voice"], ".wav")
+    Store(settings.recordings).put([b"her voice"], ".wav", owner="7")
     Store(settings.seals).put([b"a month"], ".zip")
     Store(settings.prompts).put([b"a greeting"], ".wav")
     (settings.data_folder / "secret.key").write_text("key")
@@ -102,7 +102,7 @@ def test_what_was_damaged_is_found(tmp_path: Path, clock: HandClock) -> None:
     sound.write_bytes(b"not her voice")
     made = backup.make(db, settings, clock.now())
     assert (made.sounds, made.damaged) == (0, 1)  # the rest of the house is backed up all the same
-    assert "指纹对不上" in doctor.check_backup(settings, clock.now).sentence
+    assert "指纹对不上" in doctor.check_backup(db, settings, clock.now).sentence
     sound.write_bytes(b"her voice")
     clock.advance(60)
     made = backup.make(db, settings, clock.now())
@@ -122,11 +122,15 @@ def test_the_night_makes_one_and_the_doctor_says_how_old_it_is(
 ) -> None:
     settings = settings_for(tmp_path)
     db = lived_in(settings, clock)
-    assert "还没有备份过" in doctor.check_backup(settings, clock.now).sentence
+    first = clock.now()
+    for days, health in ((0, Health.WELL), (3, Health.MIND)):
+        clock.set(first + timedelta(days=days))
+        finding = doctor.check_backup(db, settings, clock.now)
+        assert (finding.health, "还没有备份过" in finding.sentence) == (health, True)
     night.go_round(db, Store(settings.recordings), settings, clock.now())
-    assert doctor.check_backup(settings, clock.now).health is Health.WELL
+    assert doctor.check_backup(db, settings, clock.now).health is Health.WELL
     clock.set(clock.now() + timedelta(days=2, seconds=1))
-    finding = doctor.check_backup(settings, clock.now)
+    finding = doctor.check_backup(db, settings, clock.now)
     assert (finding.health, "两天多没有备份" in finding.sentence) == (Health.MIND, True)
     db.close()
 

@@ -98,6 +98,11 @@ def test_silence_ends_a_message_and_an_empty_one_falls_through(scene: Scene) -> 
     assert grandma.cause == 16
 
 
+def test_a_withheld_number_stays_withheld(scene: Scene) -> None:
+    scene.asterisk.rings("13812345678", "prohib_passed_screen")
+    assert scene.home.app.wait_for("/voice").form["From"] == "anonymous"
+
+
 def test_a_key_ends_a_message(scene: Scene) -> None:
     scene.home.app.pages["/voice"] = lambda form: MESSAGE.replace(
         'finishOnKey=""', 'finishOnKey="123#"'
@@ -263,5 +268,7 @@ def test_the_configuration_opens_no_door(tmp_path: Path) -> None:
     loaded = " ".join(line for line in modules.splitlines() if line.startswith("load"))
     assert not re.search("anonymous|registrar|manager|iax2|res_pjsip_refer", loaded)
     assert "bindaddr=127.0.0.1" in (tmp_path / "http.conf").read_text()
-    assert "Stasis(hotline)" in (tmp_path / "extensions.conf").read_text()
-    assert "{" not in "".join(path.read_text() for path in written)
+    extensions = (tmp_path / "extensions.conf").read_text()
+    assert "Stasis(hotline,${CALLERID(num-pres)})" in extensions
+    texts = "".join(path.read_text() for path in written).replace("${", "")
+    assert "{" not in texts

@@ -38,11 +38,11 @@ KEYS = [Heard(Way.KEY, key) for key in "0123456789*#"] + [
 ]
 FACTS = [
     {"caller": caller, "situation": situation, "open_requests": count, "volunteers": volunteers, "machine": machine, "event": event, "ticket": None, "phone": None,
-     "volunteer": 1, "errands": list(range(count)), "waiting": list(range(count)), "occasion": occasion, "committee": volunteers > 0, "things": count > 1, "trips": volunteers > 0,
+     "volunteer": 1, "errands": list(range(count)), "waiting": list(range(count)), "untold": list(range(count)), "contacted": machine, "occasion": occasion, "committee": volunteers > 0, "things": count > 1, "trips": volunteers > 0,
      "text": text, "looks": 3, "resident": int(volunteers > 0), "materials": ["身份证"]}
     for caller, situation, count, volunteers, machine, (event, occasion), text in product(
         ("known", "hidden", "unknown"), ("fresh", "closed", "open_request"), (1, 2), (0, 2), (False, True),
-        (("done", "shift"), ("materials", "quiet_shift"), ("none", "new")), ("coming", "there", "none"),
+        (("done", "shift"), ("materials", "quiet_shift"), ("none", "new"), ("done", "late")), ("coming", "there", "none"),
     )
 ]  # fmt: skip
 
@@ -153,7 +153,7 @@ def test_every_prompt_is_used_and_every_word_is_in_the_sheet() -> None:
         "I32",
         "I50",
         *("O02", "O03"),
-        *("D16", "D17", "D18", "D19", "D20", "V03", "V10", "S03"),
+        *("I33", "D16", "D17", "D18", "D19", "D20", "D26", "D29", "V03", "V10", "S03"),
     }  # said by the engine, a whisper, the fallback, and where there are several or things have changed
     stands_for = {"NEWS", "VOICE"}
     assert {word for word in used if word.isupper()} - stands_for <= set(prompts.SHEET)

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from conftest import ON_BOTH, DeafBell, HandClock, settings_for
 from desk_house import PEOPLE, DeskHouse, open_desk
-from sqlalchemy import event
+from sqlalchemy import event, text
 
+from hotline.cli import main
 from hotline.processes import child_environment
 from hotline.runtime import build
 from tickets import house_rules, roster, watch
@@ -109,10 +111,12 @@ def test_an_address_of_a_group_is_kept_and_never_shown(desk: DeskHouse) -> None:
 def test_what_the_machine_decides_is_shown_and_cannot_be_changed(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    desk = open_desk(tmp_path, clock, return_tries=5)
+    redis = "redis://house:p:w@127.0.0.1:1/0"
+    desk = open_desk(tmp_path, clock, return_tries=5, redis_url=redis)
     admin = desk.visit("管理员").opens("/settings")
     assert "HOTLINE_RETURN_TRIES 里写死了" in admin.text
     assert "a token" not in admin.page.text
+    assert "redis://house:***@127.0.0.1:1/0" in admin.text
     admin.posts(
         "/settings", group="给居民回电话", return_tries="2", return_calls_a_day="3", seen="0"
     )
@@ -161,3 +165,17 @@ def test_a_house_without_its_tables_keeps_the_settings_it_has(
 def test_every_rule_is_a_setting() -> None:
     assert RULES.keys() <= type(settings_for(Path())).model_fields.keys()
     assert RULES.keys() >= house_rules.SECRET
+
+
+def test_the_commands_go_by_the_changed_settings(
+    desk: DeskHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.visit("管理员").posts("/settings", group="多久要办", accept_within_minutes="45", seen="0")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOTLINE_DATA_FOLDER", str(tmp_path))
+    with desk.runtime.db.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
+    assert "HOTLINE_ACCEPT_WITHIN_MINUTES=45" in CliRunner().invoke(main, ["config"]).output
+    monkeypatch.setenv("HOTLINE_ACCEPT_WITHIN_MINUTES", "20")
+    assert "HOTLINE_ACCEPT_WITHIN_MINUTES=20" in CliRunner().invoke(main, ["config"]).output

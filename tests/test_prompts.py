@@ -49,8 +49,7 @@ def spoken_by(house: TestHouse, spot: Spot, seed: int = 1) -> Take:
     file = saved(runtime.settings.data_folder, "spoken.wav", wav(pcm16(voice(2, seed=seed))))
     sound = studio.bring_home(runtime.prompt_store, file, "audio/wav")
     with runtime.db.writing() as session:
-        take = studio.keep(session, runtime.settings, spot, Origin.FILE, SYSTEM, now)
-        studio.give_sound(take, sound)
+        take = studio.keep(session, runtime.settings, spot, Origin.FILE, SYSTEM, now, sound=sound)
         studio.use(session, runtime.settings, take, SYSTEM, now)
     house.clock.advance(studio.HOLDS_AFTER.total_seconds())
     return take
@@ -277,6 +276,7 @@ def test_a_recording_of_words_that_changed_is_not_played(house: TestHouse, compa
 # --- by telephone
 
 
+@ON_BOTH
 def test_what_is_recorded_by_telephone_is_heard_by_the_next_caller(
     house: TestHouse, company: Company, tmp_path: Path
 ) -> None:
@@ -320,6 +320,8 @@ def test_a_house_that_starts_with_other_words_puts_old_recordings_aside(
         assert [choice.take_id for choice in session.query(Choice).order_by(Choice.id)] == [1, None]
     finding = check_prompts(house.runtime.db, settings)
     assert (finding.health, "1 句的词改过了，要重录" in finding.sentence) == (Health.MIND, True)
+    house.runtime.prompt_store.delete(spoken_by(house, GREETING).sound_key)
+    assert check_prompts(house.runtime.db, settings).health is Health.ILL
 
 
 def test_the_exchange_has_the_apology_at_hand(house: TestHouse, tmp_path: Path) -> None:

@@ -107,3 +107,21 @@ def test_a_month_is_shared_out_and_taken_back(desk: DeskHouse) -> None:
     assert "撤掉了 62 班" in leader.text
     assert len(on_duty(desk)) == 3
     assert [line.facts["shifts"] for line in desk.ledger("generate_roster")] == [62]
+
+
+def test_who_cannot_come_on_a_day_has_no_shift_that_day(desk: DeskHouse) -> None:
+    chen = str(desk.people["陈国强"])
+    leader = desk.visit("吴队长")
+    plan = "/rota/plan?month=2026-12"
+    assert (
+        "请写成 2026-12-03 这样"
+        in leader.posts("/rota/off?month=2026-12", who=chen, day="三号").text
+    )
+    assert "请先选一个人" in leader.posts("/rota/off?month=2026-12", day="2026-12-03").text
+    leader.posts("/rota/off?month=2026-12", who=chen, day="2026-12-03")
+    assert "陈国强12月3日来不了，记下了" in leader.text
+    day = r"12月3日（星期四）(?:08:30–11:30|14:00–17:00) ：(\S+)"
+    assert set(re.findall(day, leader.opens(plan).text)) == {"王秀兰"}
+    leader.posts("/rota/off?month=2026-12", who=chen, day="2026-12-03", can="yes")
+    assert "能来了" in leader.text
+    assert [len(desk.ledger(act)) for act in ("day_off", "no_day_off")] == [1, 1]

@@ -12,7 +12,6 @@ from caller import Caller
 from carriers.company import Company
 from carriers.door import FlaskDoor
 from conftest import settings_for
-from lines import open_line
 from model_mirror import DEMO
 from processes import end, until
 from samples import SAMPLES
@@ -23,12 +22,6 @@ from hotline.migration import upgrade
 from hotline.processes import child_environment
 from hotline.runtime import Runtime, build
 from tickets.models import Transcript
-
-
-@pytest.fixture
-def company() -> Iterator[Company]:
-    with open_line("twilio") as company:
-        yield company
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def begin(
         promises.settle(promise, PromiseState.OWED, LINE_FULL, now)
     elif dialling.is_busy(
         session, settings, {who.phone, resident}, line, now, channels=CHANNELS,
-        test=is_test(settings, promise),
+        urgent=True, test=is_test(settings, promise),  # somebody waits
     ):  # fmt: skip
         promises.put_off(promise, now + SHORTLY)
     else:

@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from tickets.models import TRY_PROMISES, Promise, ReturnTry, Ticket
+from tickets.models import TRY_PROMISES, Duty, Promise, PromiseState, ReturnTry, Ticket
 from tickets.real import is_real
 
 # Any fixed number: it names the dial among PostgreSQL's advisory locks. SQLite's writers pass one
@@ -40,10 +40,11 @@ class Line:
 
 def is_busy(
     session: Session, settings: Settings, phones: Collection[str], line: Line, now: datetime,
-    *, channels: int = 1, test: bool = False,
+    *, channels: int = 1, urgent: bool = False, test: bool = False,
 ) -> bool:  # fmt: skip
     """Whether one of a person's telephones, the trunk (one channel stays free for callers) or the
-    minute is full. A test takes none of either, and finds only its own telephones busy."""
+    minute is full. What is not urgent leaves room for what is, and waits for it. A test takes none
+    of either, and finds only its own telephones busy."""
     ringing = session.execute(
         select(ReturnTry.id, ReturnTry.phone).where(
             ReturnTry.outcome.is_(None),
@@ -61,9 +62,10 @@ def is_busy(
         .select_from(ReturnTry)
         .where(is_real(ReturnTry), ReturnTry.placed_at.between(now - MINUTE, now + MINUTE))
     )
+    ahead = 0 if urgent else _urgent_waiting(session, now)
     return (
-        in_use + channels > max(channels, settings.trunk_channels - 1)
-        or (last_minute or 0) >= settings.calls_a_minute
+        in_use + ahead + channels > max(channels, settings.trunk_channels - 1)
+        or (last_minute or 0) + ahead >= settings.calls_a_minute
     )
 
 
@@ -119,6 +121,21 @@ def close(session: Session, attempt: ReturnTry) -> bool:
 def unanswered(promise: Promise) -> ReturnTry | None:
     """The try whose end nobody has reported yet."""
     return next((attempt for attempt in promise.tries if attempt.outcome is None), None)
+
+
+def _urgent_waiting(session: Session, now: datetime) -> int:
+    """How many calls about urgent requests are to be placed now, or were put off for a moment."""
+    ringing = (
+        select(TRY_PROMISES.c.promise_id)
+        .join(ReturnTry, ReturnTry.id == TRY_PROMISES.c.try_id)
+        .where(ReturnTry.outcome.is_(None), TRY_PROMISES.c.promise_id == Promise.id)
+    )
+    return session.scalar(
+        select(func.count()).select_from(Promise).join(Ticket, Ticket.id == Promise.ticket_id).where(
+            Promise.state == PromiseState.OPEN, Promise.due_at <= now + SHORTLY, Ticket.urgent, is_real(Ticket),
+            Promise.duty.in_((Duty.RETURN_CALL, Duty.TELL_VOLUNTEER)), ~ringing.exists(),
+        )
+    ) or 0  # fmt: skip
 
 
 def _brought_ids(session: Session, try_id: int) -> Sequence[int]:

@@ -131,6 +131,7 @@ class Volunteer(Base):
     pin_hash: Mapped[str | None] = mapped_column(String(200), default=None)
     wrong_pins: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    question: Mapped[str | None] = mapped_column(String(40), default=None)  # whose answer counted
     ring_me: Mapped[bool | None] = mapped_column(default=None)  # None: as the setting says
     active: Mapped[bool] = mapped_column(default=True)
     totp_secret: Mapped[str | None] = mapped_column(String(64), default=None)  # the second factor
@@ -371,6 +372,7 @@ class Promise(Base):
     shift_id: Mapped[int | None] = mapped_column(
         ForeignKey("shifts.id", ondelete="SET NULL"), default=None
     )
+    reminder_id: Mapped[int | None] = mapped_column(ForeignKey("reminders.id"), default=None)
     # whose press a bridged call is
     volunteer_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
     event: Mapped[Event | None] = mapped_column(_kept(Event), default=None)
@@ -425,7 +427,8 @@ class LedgerLine(Base):
     """One change or access: who, when, what, to which object, from where, why. Never changed.
 
     `hash` is the SHA-256 of the line and of the hash before it, so that no line can be altered or
-    left out unnoticed. `sequence` has no gaps.
+    left out unnoticed. `sequence` has no gaps. What a person wrote, `why`, is not hashed itself but
+    by its salted digest `words`: it can be erased, and the chain still holds (`ledger.erase_words`).
     """
 
     __tablename__ = "ledger"
@@ -438,7 +441,9 @@ class LedgerLine(Base):
     object_kind: Mapped[str] = mapped_column(String(20))
     object_id: Mapped[int | None]
     origin: Mapped[str] = mapped_column(String(20))  # phone, desk, system
-    why: Mapped[str] = mapped_column(String(400), default="")
     facts: Mapped[dict[str, Any]] = mapped_column(JSON, default_factory=dict)
+    words: Mapped[str] = mapped_column(String(64), default="")
     previous: Mapped[str] = mapped_column(String(64), default="")
     hash: Mapped[str] = mapped_column(String(64), default="")
+    why: Mapped[str] = mapped_column(String(400), default="")
+    salt: Mapped[str] = mapped_column(String(32), default="")  # so that no digest can be guessed at

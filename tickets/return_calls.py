@@ -89,7 +89,7 @@ def not_before(
         if earliest > now:
             return earliest
     test = settings.demo or ticket.test
-    busy = dialling.is_busy(session, settings, numbers, line, now, test=test)
+    busy = dialling.is_busy(session, settings, numbers, line, now, urgent=ticket.urgent, test=test)
     return now + SHORTLY if busy else now
 
 

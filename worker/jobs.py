@@ -100,10 +100,10 @@ class Hands:
         runtime = self.runtime
         with runtime.db.reading() as session:
             recording = _recording(session, promise_id)
-            url, made_at = recording.url, recording.made_at
+            url, made_at, owner = recording.url, recording.made_at, str(recording.id)
         try:
             coming = fetch(holding(runtime.settings, url), url)
-            stored = runtime.store.put(coming.blocks(), coming.extension)
+            stored = runtime.store.put(coming.blocks(), coming.extension, owner=owner)
         except NotYetError as error:
             self._not_yet(promise_id, token, made_at, str(error))
             return

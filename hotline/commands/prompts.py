@@ -41,9 +41,11 @@ def prompts_import(folder: Path) -> None:
                     bad += 1
                     continue
                 with database.writing() as session:
-                    take = studio.keep(session, settings, spot, Origin.COMMAND, SYSTEM, clock.now())
-                    studio.give_sound(take, sound)
-                    studio.use(session, settings, take, SYSTEM, clock.now())
+                    now = clock.now()
+                    take = studio.keep(
+                        session, settings, spot, Origin.COMMAND, SYSTEM, now, sound=sound
+                    )
+                    studio.use(session, settings, take, SYSTEM, now)
                 done += 1
     click.echo(f"用上了 {done} 句。" + (f"{bad} 个文件不能用。" if bad else ""))
 

@@ -57,7 +57,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         for finding in (
             doctor.check_settings(settings), doctor.check_database(db), doctor.check_redis(settings),
             doctor.check_roster(db, runtime.clock), doctor.check_disk(settings),
-            doctor.check_backup(settings, runtime.clock),
+            doctor.check_backup(db, settings, runtime.clock),
             doctor.check_prompts(db, settings),
         ):  # fmt: skip
             yield _line(finding)

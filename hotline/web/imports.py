@@ -33,6 +33,9 @@ LARGEST_SENT = 4 * sheets.MAX_BYTES  # so that a file that is too large is told 
 MOST_SHOWN = 300  # rows of one fate; who has more looks at the file
 
 
+Taken = tuple[Told, Sequence[Volunteer]]  # what became of it, and who signs in from now on
+
+
 @dataclass(frozen=True, slots=True)
 class Book:
     """What comes from Excel: what it is called, who may, how a file is read and taken."""
@@ -42,32 +45,24 @@ class Book:
     role: Role
     back: str  # the endpoint of the page it belongs to
     plan: Callable[[Session, Settings, bytes, datetime], Told]
-    take: Callable[[Session, Settings, bytes, Person, datetime], Sequence[Volunteer]]  # who is new
-
-
-def _take_residents(session: Session, settings: Settings, content: bytes, by: Person, now: datetime) -> Sequence[Volunteer]:  # fmt: skip
-    resident_sheet.apply(session, settings, content, by, now)
-    return ()
-
-
-def _take_roster(session: Session, settings: Settings, content: bytes, by: Person, now: datetime) -> Sequence[Volunteer]:  # fmt: skip
-    roster_sheet.apply(session, settings, content, by, now)
-    return ()
+    take: Callable[[Session, Settings, bytes, Person, datetime], Taken]
 
 
 BOOKS = (
     Book(
         "residents", "居民", Role.COMMITTEE, "people.every",
-        lambda *read: resident_sheet.plan(*read).told, _take_residents,
+        lambda *read: resident_sheet.plan(*read).told,
+        lambda *taken: (resident_sheet.apply(*taken), ()),
     ),
     Book(
         "roster", "排班", Role.LEAD, "rota.month",
-        lambda *read: roster_sheet.plan(*read).told, _take_roster,
+        lambda *read: roster_sheet.plan(*read).told,
+        lambda *taken: (roster_sheet.apply(*taken), ()),
     ),
     Book(
         "volunteers", "志愿者", Role.ADMIN, "volunteers.every",
         lambda *read: volunteer_sheet.plan(*read).told,
-        lambda *taken: volunteer_sheet.apply(*taken)[1],
+        volunteer_sheet.apply,
     ),
 )  # fmt: skip
 
@@ -85,7 +80,8 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
 
     @room.url_value_preprocessor
     def takes_files(_: str | None, __: dict[str, Any] | None) -> None:
-        request.max_content_length = LARGEST_SENT  # before the form is read
+        if current_user.is_authenticated:  # a stranger sends nothing large
+            request.max_content_length = LARGEST_SENT  # before the form is read
 
     for book in BOOKS:
         _add(room, runtime, book)
@@ -154,10 +150,9 @@ def _add(room: Blueprint, runtime: Runtime, book: Book) -> None:
                 sheet = waiting_sheets.find(session, book.key, sheet_id, current_user.id, now, lock=True)  # fmt: skip
                 if sheet is None:
                     raise GoneError
-                told = book.plan(session, settings, sheet.content, now)
-                if seen != (sheet.sha256, waiting_sheets.seal(told)):
-                    raise OtherwiseError
-                new = book.take(session, settings, sheet.content, current_user.person, now)
+                told, new = book.take(session, settings, sheet.content, current_user.person, now)
+                if seen != (sheet.sha256, waiting_sheets.seal(told)) or len(new) != len(pins):
+                    raise OtherwiseError  # and nothing of it is kept
                 given = [(person.name, pin.digits) for person, pin in zip(new, pins, strict=True)]
                 for person, pin in zip(new, pins, strict=True):
                     auth.give_pin(person, pin)

@@ -11,11 +11,11 @@ from flask_login import current_user
 from hotline.config import CarrierKind
 from hotline.exchange import prompts_folder
 from hotline.runtime import Runtime
-from hotline.web import board, listen
+from hotline.web import board, listen, words
 from hotline.web.guard import needs
 from hotline.web.prompt_places import FAULTS, GROUPS, SETS, WHEN, whole
 from ivr import parts, studio
-from ivr.parts import NUMBER_OF, NUMBERS, Spot
+from ivr.parts import NUMBER_OF, NUMBERS, Piece, Spot
 from ivr.studio import NotUsableError
 from ivr.takes import Fault, Origin, Take
 from tickets.models import Role
@@ -36,11 +36,11 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     def every() -> Any:
         """All prompts of one kind of call, part by part, with who speaks each in each set."""
         group = request.args.get("of", "I")
-        pieces = [piece for piece in parts.PARTS if piece.prompt[0] == group] or abort(404)
-        spots = [Spot(p.prompt, p.part, kept_in) for p in pieces for kept_in in SETS]
+        shown = [_to_record(prompt) for prompt in parts.PIECES if prompt[0] == group] or abort(404)
+        pieces = [piece for each in shown for piece in each]
         with db.reading() as session:
-            standings = studio.standings(session, settings, spots)
-            spoken, outdated, of = studio.count(studio.standings(session, settings))
+            standings = studio.standings(session, settings)
+            spoken, outdated, of = studio.count(standings)
             return render_template(
                 "prompts.html", pieces=pieces, standings=standings, spot=Spot, numbers=NUMBER_OF,
                 sets=SETS, groups=GROUPS, group=group, when=WHEN, whole=whole, every=parts.PIECES, names=board.names(session),
@@ -75,18 +75,17 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         with TemporaryDirectory() as folder:
             file = Path(folder) / "sound"
             given.save(file)
+            given.close()
             sound = studio.bring_home(store, file, given.mimetype)
         if sound.made.fault is Fault.NO_SOUND:
             return show(number, Fault.NO_SOUND, 409)
         origin = Origin.BROWSER if request.form.get("from") == "browser" else Origin.FILE
         with db.writing() as session:
-            take = studio.keep(
-                session, settings, spot, origin, current_user.person, runtime.clock()
+            studio.keep(
+                session, settings, spot, origin, current_user.person, runtime.clock(), sound=sound
             )
-            studio.give_sound(take, sound)
-            fault = take.fault
-        if fault:
-            return show(number, fault, 409)
+        if sound.made.fault:
+            return show(number, sound.made.fault, 409)
         flash("录好了，留下来了。先听一听，好就点「用这一遍」。")
         return redirect(url_for("prompts.one", number=number))
 
@@ -100,11 +99,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             with db.writing() as session:
                 now, by = runtime.clock(), current_user.person
                 if chosen:
-                    take = (
-                        session.get(Take, int(chosen))
-                        if chosen.isdigit() and len(chosen) < 9
-                        else None
-                    )
+                    take = session.get(Take, words.whole_number(chosen))
                     if take is None or take.spot != spot:
                         abort(404)
                     studio.use(session, settings, take, by, now)
@@ -152,3 +147,9 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         return Response(said or abort(404), content_type="audio/wav")
 
     return prompts
+
+
+def _to_record(prompt: str) -> list[Piece]:
+    """The parts of a prompt; where there is none, the whole of it."""
+    every = parts.PIECES[prompt]
+    return [piece for piece in every if piece.part] or list(every[:1])

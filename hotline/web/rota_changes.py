@@ -1,7 +1,7 @@
 """One shift changed by hand, and a month shared out: first what it would do, then one press that does it."""
 
 from collections.abc import Callable
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -96,17 +96,21 @@ def add_to(room: Blueprint, runtime: Runtime) -> None:
     def show_plan(refused: str = "", status: int = 200) -> Any:
         """The month as it would be shared out; nothing of it is kept."""
         month = asked_month(runtime.clock())
+        with db.reading() as session:
+            names = {person.id: person.name for person in people(session)}
+            off = [row for row in rotation.days_off(session, month.first) if row.day < month.end.date() and row.volunteer_id in names]  # fmt: skip
+        facts: dict[str, Any] = {"month": month, "refused": refused, "names": names, "off": off, "typed": request.form}  # fmt: skip
         try:
             with db.trying() as session:
                 added, proposal = _share_out(session, month)
                 session.expire_all()
                 begins = datetime.combine(month.first, time.min, SHANGHAI)
                 page = render_template(
-                    "rota_plan.html", month=month, added=added, proposal=proposal, refused=refused, spoken_span=watch.spoken,
-                    shares=fairness.shares(session, begins, month.end), seal=trials.seal(added),
+                    "rota_plan.html", added=added, proposal=proposal, spoken_span=watch.spoken,
+                    shares=fairness.shares(session, begins, month.end), seal=trials.seal(added), **facts,
                 )  # fmt: skip
         except rotation.NobodyError:
-            page = render_template("rota_plan.html", month=month, added=[], proposal=None, refused="nobody", shares=[])  # fmt: skip
+            page = render_template("rota_plan.html", added=[], **{**facts, "refused": "nobody"})
         return page, status
 
     @room.get("/plan")
@@ -138,6 +142,32 @@ def add_to(room: Blueprint, runtime: Runtime) -> None:
         except (OtherwiseError, rotation.NobodyError):
             return show_plan("changed", 409)
         return render_template("rota_planned.html", month=month, count=len(added), ids=ids)
+
+    @room.post("/off")
+    @needs(Role.LEAD)
+    def day_off() -> Any:
+        """Somebody cannot come on a day, or can after all; a shared-out month keeps to it."""
+        now, by, form = runtime.clock(), current_user.person, request.form
+        try:
+            day = date.fromisoformat(form.get("day", "").strip())
+        except ValueError:
+            return show_plan("no_day", 409)
+        with db.writing() as session:
+            person = chosen(session, "who")
+            if person is not None:
+                write = shifts.no_day_off if "can" in form else shifts.day_off
+                write(session, person, day, by, now)
+                said = f"{person.name}{day.month}月{day.day}日{'能来了' if 'can' in form else '来不了'}，记下了。"
+        if person is None:
+            return show_plan("nobody_chosen", 409)
+        flash(said)
+        return redirect(url_for("rota.plan", month=f"{asked_month(now).first:%Y-%m}"))
+
+    @room.get("/off")
+    @needs(Role.LEAD)
+    def off_from_history() -> Any:
+        """The address of a form, opened again from the browser's history."""
+        return redirect(url_for("rota.plan"))
 
     def _share_out(session: Session, month: Period) -> tuple[list[Shift], rotation.Proposal]:
         """From tomorrow on: what is past stays as it was."""

@@ -186,6 +186,8 @@ class AsteriskEngine:
             self._spawn(self.ari.attempt("DELETE", f"/channels/{channel}"))
             return
         number = str((event["channel"].get("caller") or {}).get("number") or "anonymous")
+        if any(str(arg).startswith("prohib") for arg in event.get("args", ())):
+            number = "anonymous"
         if (reason := self._gate.refuses_another()) is not None:
             log.warning("a call is turned away: %s", reason)
             self._spawn(self.ari.attempt("DELETE", f"/channels/{channel}", reason_code=BUSY))

@@ -107,8 +107,9 @@ writeprotect=yes
 ; Whatever number was rung, the exchange decides. Only digits and +: a pattern of letters
 ; would also match h, and the call would begin anew when it ends.
 [hotline-in]
+; A number that is withheld may come along all the same, marked so: the exchange must know.
 exten => _[+0-9]!,1,NoOp(hotline)
- same => n,Stasis({app})
+ same => n,Stasis({app},${{CALLERID(num-pres)}})
  same => n,Hangup()
 exten => s,1,Goto(0,1)
 exten => hotline,1,Goto(0,1)
@@ -135,7 +136,7 @@ NEEDED = """
     res_pjsip_rfc3326 res_pjsip_logger
     res_pjsip_outbound_authenticator_digest res_pjsip_outbound_registration
     codec_alaw codec_ulaw codec_a_mu codec_resample format_wav format_pcm
-    pbx_config bridge_simple bridge_softmix bridge_native_rtp
+    pbx_config func_callerid bridge_simple bridge_softmix bridge_native_rtp
     res_http_websocket res_websocket_client res_stasis res_stasis_answer res_stasis_playback res_stasis_recording
     res_stasis_snoop
     app_stasis res_ari res_ari_model res_ari_asterisk res_ari_applications res_ari_events

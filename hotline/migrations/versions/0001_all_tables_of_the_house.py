@@ -36,10 +36,12 @@ def upgrade() -> None:
         sa.Column("object_kind", sa.String(length=20), nullable=False),
         sa.Column("object_id", sa.Integer(), nullable=True),
         sa.Column("origin", sa.String(length=20), nullable=False),
-        sa.Column("why", sa.String(length=400), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("words", sa.String(length=64), nullable=False),
         sa.Column("previous", sa.String(length=64), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("why", sa.String(length=400), nullable=False),
+        sa.Column("salt", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("sequence", name=op.f("pk_ledger")),
     )
     with op.batch_alter_table("ledger", schema=None) as batch_op:
@@ -161,6 +163,7 @@ def upgrade() -> None:
         sa.Column("pin_hash", sa.String(length=200), nullable=True),
         sa.Column("wrong_pins", sa.Integer(), nullable=False),
         sa.Column("locked_until", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("question", sa.String(length=40), nullable=True),
         sa.Column("ring_me", sa.Boolean(), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("totp_secret", sa.String(length=64), nullable=True),
@@ -873,6 +876,7 @@ def upgrade() -> None:
         sa.Column("ticket_id", sa.Integer(), nullable=True),
         sa.Column("call_id", sa.Integer(), nullable=True),
         sa.Column("shift_id", sa.Integer(), nullable=True),
+        sa.Column("reminder_id", sa.Integer(), nullable=True),
         sa.Column("volunteer_id", sa.Integer(), nullable=True),
         sa.Column(
             "event",
@@ -902,6 +906,9 @@ def upgrade() -> None:
         sa.Column("result", sa.String(length=200), nullable=False),
         sa.ForeignKeyConstraint(
             ["recording_id"], ["recordings.id"], name=op.f("fk_promises_recording_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["reminder_id"], ["reminders.id"], name=op.f("fk_promises_reminder_id")
         ),
         sa.ForeignKeyConstraint(
             ["shift_id"], ["shifts.id"], name=op.f("fk_promises_shift_id"), ondelete="SET NULL"
