@@ -58,6 +58,5 @@ def standing(settings: Settings, flow: str, name: str) -> Standing:
             waits = "等听写，几秒钟"
         case _:
             waits = "什么也不等，说完就挂"
-    return Standing(
-        STEPS.get(f"{flow}.{name}") or STEPS.get(name, ""), waits
-    )  # a call goes on without a name
+    named = STEPS.get(f"{flow}.{name}") or STEPS.get(name, "")  # a call goes on without
+    return Standing(named, waits)
