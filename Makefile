@@ -12,7 +12,7 @@ run: .stamps/run ## set up everything and start the demonstration house
 	$(BIN)/hotline demo
 
 test: check ## set up everything and run every check and test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist loadfile # many wait for real sound; a file's tests share its set-up
 
 check: .stamps/test ## style, types and floors only
 	$(BIN)/ruff check .
@@ -44,6 +44,7 @@ clean: ## remove what set-up made (never any data)
 .stamps/run: .stamps/venv requirements.lock pyproject.toml
 	$(BIN)/pip install -q --require-hashes -r requirements.lock
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q hotline ivr asr tickets worker # or the first start would
 	@touch $@
 
 .stamps/test: .stamps/run requirements-dev.lock

@@ -85,12 +85,14 @@ class Duty(StrEnum):
 
     FETCH = "fetch"
     TRANSCRIBE = "transcribe"
+    LEVEL = "level"  # the recording is of a prompt
     DELETE = "delete"
     RETURN_CALL = "return_call"
     SETTLE_CALL = "settle_call"
     NIGHT_ROUND = "night_round"
     HAND_OVER = "hand_over"  # what is open at the end of a shift
     TELL_VOLUNTEER = "tell_volunteer"  # ring whoever is to take a request, or begins duty
+    BRIDGE = "bridge"  # ring a volunteer at their own press, then the resident
     NOTICE = "notice"  # a word to the volunteers' group, with no person in it
 
 
@@ -129,6 +131,7 @@ class Volunteer(Base):
     pin_hash: Mapped[str | None] = mapped_column(String(200), default=None)
     wrong_pins: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    question: Mapped[str | None] = mapped_column(String(40), default=None)  # whose answer counted
     ring_me: Mapped[bool | None] = mapped_column(default=None)  # None: as the setting says
     active: Mapped[bool] = mapped_column(default=True)
     totp_secret: Mapped[str | None] = mapped_column(String(64), default=None)  # the second factor
@@ -201,6 +204,11 @@ class Shift(Base):
     )
 
 
+def number(day: date, sequence: int) -> str:
+    """Month, day and the day's sequence: short enough to say, such as 1123-07."""
+    return f"{day:%m%d}-{sequence:02d}"
+
+
 class Ticket(Base):
     """One request of one resident. Its state is changed by `tickets.service.act` only."""
 
@@ -270,8 +278,7 @@ class Ticket(Base):
 
     @property
     def number(self) -> str:
-        """Month, day and the day's sequence: short enough to say, such as 1123-07."""
-        return f"{self.day:%m%d}-{self.sequence:02d}"
+        return number(self.day, self.sequence)
 
 
 class TicketDay(Base):
@@ -365,6 +372,9 @@ class Promise(Base):
     shift_id: Mapped[int | None] = mapped_column(
         ForeignKey("shifts.id", ondelete="SET NULL"), default=None
     )
+    reminder_id: Mapped[int | None] = mapped_column(ForeignKey("reminders.id"), default=None)
+    # whose press a bridged call is
+    volunteer_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
     event: Mapped[Event | None] = mapped_column(_kept(Event), default=None)
     notice: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.notices.Why
     state: Mapped[PromiseState] = mapped_column(_kept(PromiseState), default=PromiseState.OPEN)
@@ -408,6 +418,8 @@ class ReturnTry(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None, index=True)
     satisfaction: Mapped[int | None] = mapped_column(default=None)  # said in this call
     volunteer_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
+    test: Mapped[bool] = mapped_column(default=False)  # on the telephone in the browser
+    reached: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.bridges.Reached
     promise: Mapped[Promise] = relationship(init=False)
 
 
@@ -415,7 +427,8 @@ class LedgerLine(Base):
     """One change or access: who, when, what, to which object, from where, why. Never changed.
 
     `hash` is the SHA-256 of the line and of the hash before it, so that no line can be altered or
-    left out unnoticed. `sequence` has no gaps.
+    left out unnoticed. `sequence` has no gaps. What a person wrote, `why`, is not hashed itself but
+    by its salted digest `words`: it can be erased, and the chain still holds (`ledger.erase_words`).
     """
 
     __tablename__ = "ledger"
@@ -428,7 +441,9 @@ class LedgerLine(Base):
     object_kind: Mapped[str] = mapped_column(String(20))
     object_id: Mapped[int | None]
     origin: Mapped[str] = mapped_column(String(20))  # phone, desk, system
-    why: Mapped[str] = mapped_column(String(400), default="")
     facts: Mapped[dict[str, Any]] = mapped_column(JSON, default_factory=dict)
+    words: Mapped[str] = mapped_column(String(64), default="")
     previous: Mapped[str] = mapped_column(String(64), default="")
     hash: Mapped[str] = mapped_column(String(64), default="")
+    why: Mapped[str] = mapped_column(String(400), default="")
+    salt: Mapped[str] = mapped_column(String(32), default="")  # so that no digest can be guessed at

@@ -29,6 +29,7 @@ from tickets.models import (
     Volunteer,
 )
 from tickets.notices import Why
+from tickets.real import is_real
 from tickets.roster import duty_times, next_shift, on_duty
 
 NEWS_OF = {Act.FINISH: Event.DONE, Act.ASK_MATERIALS: Event.MATERIALS}
@@ -45,15 +46,16 @@ OPEN_REQUESTS = (
         Ticket.phone == bindparam("phone"),
         or_(*(Ticket.state == state for state in sorted(OPEN))),
         Ticket.kind == Kind.ERRAND,
+        Ticket.test == bindparam("test"),  # tests and real calls know nothing of each other
     )
     .order_by(Ticket.opened_at.desc(), Ticket.id.desc())
     .limit(2)
 )
 
 
-def open_requests(session: Session, phone: str) -> Sequence[Ticket]:
+def open_requests(session: Session, phone: str, *, test: bool) -> Sequence[Ticket]:
     """The newest two errands of this number that are not finished."""
-    return session.scalars(OPEN_REQUESTS, {"phone": phone}).all()
+    return session.scalars(OPEN_REQUESTS, {"phone": phone, "test": test}).all()
 
 
 def resident_of(session: Session, phone: str | None) -> Resident | None:
@@ -131,7 +133,7 @@ def open_ticket(
         act(session, ticket, Act.ACCEPT, ledger.volunteer(taken_by, "phone"), now)
         ticket.contacted_at = now
     else:
-        notices.owe(session, settings, Why.NEW, now)
+        notices.owe(session, settings, Why.NEW, now, test=test)
     return ticket
 
 
@@ -280,7 +282,12 @@ def owe_ring_back(
     """
     ticket = session.scalar(
         select(Ticket)
-        .where(Ticket.phone == phone, Ticket.kind == Kind.RING_BACK, Ticket.state.in_(OPEN))
+        .where(
+            Ticket.phone == phone,
+            Ticket.kind == Kind.RING_BACK,
+            Ticket.state.in_(OPEN),
+            is_real(Ticket, tests=test),
+        )
         .limit(1)
     )
     if ticket is None:
@@ -289,7 +296,7 @@ def owe_ring_back(
         )  # fmt: skip
     if short_calls >= URGENT_SHORT_CALLS and not ticket.urgent:
         ticket.urgent = True
-        notices.owe(session, settings, Why.URGENT, now)
+        notices.owe(session, settings, Why.URGENT, now, test=test)
         ledger.write(
             session,
             at=now,
@@ -302,12 +309,13 @@ def owe_ring_back(
     return ticket
 
 
-def forget_ring_backs(session: Session, phone: str, now: datetime) -> None:
+def forget_ring_backs(session: Session, phone: str, now: datetime, *, test: bool) -> None:
     """Whoever rang again and left words need not be asked what the short call was about."""
     owed = select(Ticket).where(
         Ticket.phone == phone,
         Ticket.kind == Kind.RING_BACK,
         Ticket.state.in_((State.NEW, State.ASSIGNED)),
+        is_real(Ticket, tests=test),
     )
     for ticket in session.scalars(owed):
         act(session, ticket, Act.WITHDRAW, SYSTEM, now, why="又打来，留了话")

@@ -5,22 +5,18 @@ import multiprocessing
 import signal
 import threading
 from multiprocessing.process import BaseProcess
-from typing import Any
 
-from redis.exceptions import RedisError
-from rq import SimpleWorker
-from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from asr.recognizer import Recognizer
-from hotline import ear, logs
+from hotline import ear, logs, mishaps
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.runtime import build
 from ivr.carrier import Carrier
 from worker import listening, sweep
-from worker.jobs import HANDS, Hands
-from worker.queue import NAME, connect
+from worker.jobs import Hands
+from worker.pair import Pair
 
 log = logs.logger(__name__)
 
@@ -30,6 +26,7 @@ RESTART_SECONDS = 1.0
 
 def main(settings: Settings) -> None:
     """Keep promises until SIGTERM or SIGINT."""
+    mishaps.keep(settings.data_folder)
     recognizer = open_ear(settings)
     warm_up(settings)
     gc.collect()
@@ -38,9 +35,8 @@ def main(settings: Settings) -> None:
     for end in (signal.SIGTERM, signal.SIGINT):
         signal.signal(end, lambda *_: stop.set())
     rooms: dict[str, BaseProcess] = {}
-    names = ["sweep", *(f"hands-{number + 1}" for number in range(settings.hands))]
     while not stop.is_set():
-        for name in names:
+        for name in ("sweep", "hands"):
             if name not in rooms or not rooms[name].is_alive():
                 if name in rooms:
                     log.warning("a process of the worker died; starting it again", process=name)
@@ -82,27 +78,24 @@ def warm_up(settings: Settings) -> None:
 
 def _room(name: str, settings: Settings, recognizer: Recognizer | None) -> None:
     """A child's whole life."""
+    stop = threading.Event()
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # the terminal's Ctrl-C reaches us through the parent
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    hands = Hands(build(settings), recognizer)
-    HANDS.set(hands)
+    runtime = build(settings)
     if name == "sweep":
-        sweep.watch(hands, lambda: _orphaned())
+        sweep.watch(Hands(runtime, recognizer), lambda: _orphaned())
         return
-    while not _orphaned():
-        try:
-            connection: Any = connect(settings.redis)
-            connection.ping()
-            # No fork a job: what may crash listens in a child of its own (asr.booth), and the rest
-            # is fenced by leases.
-            SimpleWorker([NAME], connection=connection, serializer=JSONSerializer).work(
-                logging_level="WARNING"
-            )
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    pairs = [Pair(Hands(runtime, recognizer)) for _ in range(settings.hands)]
+    for pair in pairs:
+        pair.start()
+    while not stop.wait(RESTART_SECONDS) and all(pair.is_alive() for pair in pairs):
+        if _orphaned():
             return
-        except (RedisError, OSError):
-            threading.Event().wait(RESTART_SECONDS)
+    for pair in pairs:
+        pair.finish()
 
 
 def _orphaned() -> bool:

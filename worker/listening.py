@@ -7,7 +7,8 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from asr import audio, booth, intent
+from asr import audio, intent
+from asr.booth import Booth
 from asr.recognizer import Recognizer
 from asr.transcript import Outcome
 from asr.transcript import Transcript as Heard
@@ -20,17 +21,19 @@ from tickets.models import Kind, Recording, Source, Ticket, Transcript
 from tickets.suggestion import Suggestion
 
 
-def listen(
-    store: Store, key: str | None, recognizer: Recognizer | None, settings: Settings
-) -> Heard:
-    """Transcribe a stored recording in the booth, where a crash costs one job."""
+def open_booth(recognizer: Recognizer | None, settings: Settings) -> Booth:
+    """Where recordings are listened to, and where a crash costs one job."""
+    return Booth(
+        recognizer,
+        max_wall_seconds=settings.transcribe_max_seconds,
+        max_memory_bytes=settings.transcribe_max_bytes,
+    )
+
+
+def listen(store: Store, key: str | None, booth: Booth) -> Heard:
+    """Transcribe a stored recording."""
     with store.as_file(key or "") as path:
-        return booth.transcribe(
-            path,
-            recognizer,
-            max_wall_seconds=settings.transcribe_max_seconds,
-            max_memory_bytes=settings.transcribe_max_bytes,
-        )
+        return booth.transcribe(path)
 
 
 def understand(

@@ -8,6 +8,7 @@ from typing import Any
 
 from hotline.clock import local
 from hotline.phone import mask
+from tickets.bridges import Reached
 from tickets.lifecycle import Act, State
 from tickets.models import Event, LedgerLine
 from tickets.return_calls import RESULTS
@@ -75,6 +76,12 @@ TALKED = {
     "go_out": "打通了，还要出门办",
     "nobody": "没人接，等会再打",
 }
+# What the line knows of a bridged call, as the answer of a person; they may know better.
+PREFILLED: Mapping[Reached | None, str] = {
+    Reached.TALKED: "reached",
+    Reached.NO_ANSWER: "nobody",
+    Reached.BUSY: "nobody",
+}
 WRONG_NUMBER = "号码不对"
 
 REASONS: Mapping[Reason, str] = {
@@ -106,12 +113,15 @@ DID: Mapping[str, str] = {
     "rang_volunteer": "打电话给{to}：{outcome}",
     "rate": "{who}说办得{satisfaction}",
     "urgent": "急：{why}",
+    "bring_forward": "{why}",
     "ring_back": "要给他回电话：{why}",
     "keep": "{who}留了话",
     "keep_instead": "{who}重新说了一遍",
     "keep_with_request": "{who}又补充了几句",
     "keep_reply": "{who}在回电话时说了话",
     "see_number": "{who}看了电话号码",
+    "bridge": "{who}让电话打给他",
+    "bridged": "打给他的电话：{why}",
     "called": "{who}打了电话：{why}",
     "spot_check": "{who}抽查过：{why}",
     "correct": "{who}改了听写的字",
@@ -222,6 +232,11 @@ def clean(text: str) -> str:
     turning = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0xFEFF}
     kept = (c for c in text.replace("\r\n", "\n") if c == "\n" or (c >= " " and ord(c) not in turning and c != "\x7f"))  # fmt: skip
     return "".join(kept).strip()
+
+
+def whole_number(written: str) -> int:
+    """The number that a form names a row by; 0 for what is none."""
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 10 else 0
 
 
 def _named(table: Mapping[Any, str], word: object) -> str:

@@ -10,11 +10,13 @@ import base64
 import hmac
 import json
 import re
+import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
@@ -31,8 +33,7 @@ class RestServer:
 
     def __init__(self, company: Company) -> None:
         handler = type("Handler", (_Handler,), {"company": company})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True
@@ -46,6 +47,30 @@ class RestServer:
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
+        self._server.hang_up()
+
+
+class _Server(ThreadingHTTPServer):
+    """Hangs up on whoever keeps a connection: else a thread waits on it for ever, and holds all of its house."""
+
+    daemon_threads = True
+
+    def __init__(self, *where: Any) -> None:
+        super().__init__(*where)
+        self._open: set[Any] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        for request in list(self._open):
+            with suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
