@@ -41,7 +41,8 @@ HOTLINE = (sys.executable, "-m", "hotline.cli")
 OUR_WORDS = "我要交水费"
 # Prompts that a neighbour recorded, who speaks fast; the others are spoken by the machine.
 NEIGHBOUR = {
-    name: voice(0.8, seed=seed) for seed, name in enumerate(("I02", "I03", "I10", "I12", "O20"))
+    name: voice(0.8, seed=seed)
+    for seed, name in enumerate(("I02", "I03", "I10", "I12", "O13", "O20"))
 }
 
 
