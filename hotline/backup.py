@@ -19,7 +19,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from psycopg.conninfo import make_conninfo
 from sqlalchemy import inspect
 
 from hotline import clock
@@ -225,6 +224,8 @@ def _load(path: Path, db: Database) -> None:
 
 def _postgres(db: Database, program: str, *arguments: str) -> None:
     """Run one of PostgreSQL's own programs on our database; the password stands in no command line."""
+    from psycopg.conninfo import make_conninfo  # a large library: only where the house runs on it
+
     _, given = db.engine.dialect.create_connect_args(db.url)
     known: dict[str, Any] = {name: value for name, value in given.items() if isinstance(value, str | int)}  # fmt: skip
     with TemporaryDirectory() as aside:

@@ -105,7 +105,7 @@ def the_month_is_shared_out(page: Page, url: str, month: date) -> None:
     page.click("text=看排班")
     page.click("text=看下个月")
     page.click("text=自动排空着的班")
-    expect(page.get_by_text("胡爱珠").first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"胡爱珠：\d+ 班"))).to_be_visible()
     page.click("text=看好了，就这样排")
     page.click(f"text=看{month.month}月的排班")
     expect(page.get_by_text("没人值班")).to_have_count(0)

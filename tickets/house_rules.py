@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from hotline import config, logs
 from hotline.config import Settings, WrongSettingsError
 from hotline.db import Base, Database, UtcDateTime
-from tickets import cells, ledger
+from tickets import ledger
 from tickets.guard import ACCESS_LOG_DAYS
 from tickets.imports import WrongCellError
 from tickets.ledger import Person
@@ -130,6 +130,8 @@ def tidy(rule: Rule, typed: str) -> str:
     """What a person typed (8点半-11点半，14：00-17：00) as it stands in hotline.env; raises WrongRuleError."""
     written = unicodedata.normalize("NFKC", typed).strip()  # full-width digits and marks
     if "hours" in rule.name and not rule.unit:
+        from tickets import cells  # it brings a library for Excel: only where somebody types
+
         try:
             spans = [cells.hours(part) for part in re.split(r"[,、;\s]+", written) if part]
         except WrongCellError as error:
