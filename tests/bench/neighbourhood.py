@@ -190,9 +190,9 @@ def _tables() -> Iterator[Table]:
         (n, "return_call", _text(at := _opened(n) + timedelta(hours=20)), _text(at), n, "done", "kept", 1, "已听完并按1")
         for n in done
     )  # fmt: skip
-    yield "return_tries", ("promise_id", "token", "phone", "placed_at", "outcome", "ended_at", "satisfaction"), (
+    yield "return_tries", ("promise_id", "token", "phone", "placed_at", "outcome", "ended_at", "satisfaction", "test"), (
         (n, f"t{n}", _phone(_call(n)), _text(at := _opened(n) + timedelta(hours=21)),
-         ("heard", "heard", "no_answer")[n % 3], _text(at), 1 if n % 4 else 3)
+         ("heard", "heard", "no_answer")[n % 3], _text(at), 1 if n % 4 else 3, False)
         for n in done
     )  # fmt: skip
     yield "ledger", ("sequence", "at", "person", "act", "object_kind", "object_id", "origin", "facts", "words", "previous", "hash", "why", "salt"), _ledger()  # fmt: skip
