@@ -13,7 +13,15 @@ from ivr.flow import FLOWS, OF_VOLUNTEERS
 from ivr.models import Call, CallStatus
 from ivr.recordings import KEEPING, Reported
 from ivr.turns import Asked
-from tickets import bridges, ledger, return_calls, service, volunteer_calls, volunteer_keys
+from tickets import (
+    bridges,
+    ledger,
+    return_calls,
+    ring_backs,
+    service,
+    volunteer_calls,
+    volunteer_keys,
+)
 from tickets.bridges import Reached
 from tickets.lifecycle import Act, possible
 from tickets.models import Duty, Kind, Recording, ReturnTry, Source, Ticket
@@ -256,7 +264,7 @@ def _owe_ring_back(session: Session, settings: Settings, call: Call, now: dateti
             Call.phone == call.phone, Call.flow == "inbound", Call.test == call.test, Call.started_at > now - SHORT_CALL_WINDOW, Call.id.not_in(left_words)
         )
     )  # fmt: skip
-    service.owe_ring_back(
+    ring_backs.owe(
         session,
         settings,
         now,

@@ -133,15 +133,17 @@ def seed(desk: DeskHouse) -> None:
         session.add(before)
         session.flush()
         session.add(HandOver(shift_id=before.id, note=LONG, to_id=wang, at=now, passed=[1, 2, 4]))
-        for state, result in ((PromiseState.KEPT, "没人接"), (PromiseState.OWED, "您没接")):
-            bridge = Promise(
-                duty=Duty.BRIDGE, ticket_id=5, volunteer_id=wang, made_at=now, due_at=now
-            )
+        bridges = ((1, PromiseState.KEPT, "没人接"), (2, PromiseState.OWED, "您没接"), (5, PromiseState.OPEN, ""))  # fmt: skip
+        for ticket_id, state, result in bridges:
+            bridge = Promise(duty=Duty.BRIDGE, ticket_id=ticket_id, volunteer_id=wang, made_at=now, due_at=now)  # fmt: skip
             session.add(bridge)
             session.flush()
             attempt = dialling.begin(session, [bridge], LI, now, volunteer_id=wang)
-            attempt.outcome, attempt.reached = "heard", "no_answer"
-            promises.settle(bridge, state, result, now)
+            attempt.outcome = "no_answer" if state is PromiseState.OWED else "heard"
+            attempt.reached = "no_answer" if state is PromiseState.KEPT else None
+            if state is not PromiseState.OPEN:
+                promises.settle(bridge, state, result, now)
+                ledger.write(session, at=now, person=ledger.SYSTEM, act="bridged", object_kind="ticket", object_id=ticket_id, why=result)  # fmt: skip
     _office(desk)
     desk.visit("王秀兰").posts("/recording/1/text", text="我家要交电费", seen_text="我要交水费")
 
@@ -205,6 +207,7 @@ QUERIES = (
     ("李主任", "/figures/once?month=2026-11&only=counted"),
     ("李主任", "/"),
     ("管理员", "/"),
+    ("王秀兰", "/request/5/call"),
     ("王秀兰", "/walkin?who=lgf"),
     ("王秀兰", "/walkin?who=没有"),
     ("李主任", "/residents?who=1234"),

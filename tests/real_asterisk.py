@@ -54,7 +54,7 @@ class RealAsterisk:
             asterisk=Asterisk(
                 url=f"http://127.0.0.1:{free_port()}",
                 password="a-secret-of-the-tests",
-                sounds_folder=places["var"] / "sounds" / "hotline",
+                sounds_folder=folder / "elsewhere" / "sounds" / "hotline",
             ),
         )
         asterisk_config.write(self.settings, places["etc"])

@@ -260,6 +260,28 @@ def test_two_telephones_talk_with_each_other(phone: Page, opens: Any, served: Se
     volunteers.wait_for_selector("#answer", state="hidden")
 
 
+def test_the_desk_has_the_line_connect_two_telephones(
+    browser: Any, tmp_path: Path, clock: HandClock
+) -> None:
+    with serving(tmp_path, clock, demo=True, desk_calls="bridge") as house, telephones(browser) as opening:  # fmt: skip
+        with house.desk.runtime.db.writing() as session:
+            session.get_one(Volunteer, 1).phone = WANG
+        ticket_id = house.desk.request(test=True)
+        volunteers, residents = (
+            opening(f"{house.url}/phone?hurry=20&who={who}") for who in ("v1", "p1")
+        )
+        house.desk.visit("王秀兰").posts(f"/request/{ticket_id}/call")
+        keeps_promises(house)
+        volunteers.click("#answer")
+        hears(volunteers, "按1")
+        volunteers.click("[data-key='1']")
+        residents.click("#answer")
+        for both in (volunteers, residents):
+            hears(both, "接通了")
+        hangs_up(residents)
+        is_at_rest(volunteers)
+
+
 def test_a_volunteer_who_is_busy_leaves_the_caller_to_the_beep(phone: Page, opens: Any) -> None:
     volunteers = opens("v1")
     phone.click("#dial")
@@ -324,9 +346,11 @@ def test_prompts_are_heard_or_read(
             window.SpeechSynthesisUtterance = class { constructor(text) { this.text = text; } };"""
             % ('[{ lang: "zh-CN" }]' if voice == "browser" else "[]")
         )
+        page.clock.install()
         page.goto(f"{served.url}/phone")
         page.click("#dial")
         hears(page, "您好，这里是红色助跑热线")
+        page.clock.fast_forward(10_000)  # as long as it takes to read
         hears(page, "想找人说话")
         read = [each for each in page.evaluate("played") if each.startswith("blob:")]
         assert bool(read) is (voice == "server")

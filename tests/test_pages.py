@@ -56,7 +56,7 @@ def pages(served: Served) -> Iterator[tuple[str, str | None]]:
             roles = getattr(view, "roles", None)
             least = next(role for role in Role if role in roles) if roles else None
             every = list(filled(rule.endpoint, rule.arguments, examples(served.desk)))
-            for values in every if rule.endpoint in {"desk.one", "cases.case"} else every[:2]:
+            for values in every if rule.endpoint == "desk.one" else every[:3]:
                 path = app.url_map.bind("").build(rule.endpoint, values)
                 yield path, PERSON[least] if least else None
     yield from ((path, person) for person, path in QUERIES)

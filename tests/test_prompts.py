@@ -37,9 +37,12 @@ LI, ZHANG = "+8613812345678", "+8657982345678"
 GREETING, ASKED_TO_SPEAK, CLOSED = Spot("I01", 1), Spot("I10", 1), Spot("I40", 1)
 
 
-@pytest.fixture(params=["twilio", "somleng"])
+BOTH_LINES = pytest.mark.parametrize("company", ["twilio", "somleng"], indirect=True)
+
+
+@pytest.fixture
 def company(request: pytest.FixtureRequest) -> Iterator[Company]:
-    with open_line(request.param) as company:
+    with open_line(getattr(request, "param", "twilio")) as company:
         yield company
 
 
@@ -165,6 +168,7 @@ def test_each_is_spoken_to_in_the_most_fitting_voice_there_is(house: TestHouse) 
     assert hears("../..") == 0
 
 
+@BOTH_LINES
 def test_who_speaks_jinhua_hears_jinhua_and_everybody_a_person(
     house: TestHouse, company: Company
 ) -> None:
@@ -185,6 +189,7 @@ def test_who_speaks_jinhua_hears_jinhua_and_everybody_a_person(
         assert stranger.get(f"/ivr/prompt/{guess}.wav").status_code == 404
 
 
+@BOTH_LINES
 def test_the_machine_says_only_what_changes(house: TestHouse, company: Company) -> None:
     company.connect(FlaskDoor(house.app), house.public_url, house.clock)
     house.clock.advance(11 * 3600)
@@ -276,6 +281,7 @@ def test_a_recording_of_words_that_changed_is_not_played(house: TestHouse, compa
 # --- by telephone
 
 
+@BOTH_LINES
 @ON_BOTH
 def test_what_is_recorded_by_telephone_is_heard_by_the_next_caller(
     house: TestHouse, company: Company, tmp_path: Path

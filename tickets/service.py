@@ -12,7 +12,7 @@ from hotline.config import Settings
 from tickets import deeds, ledger, merging, notices, numbers, promises
 from tickets.hours import after_duty_time
 from tickets.ledger import SYSTEM, Person
-from tickets.lifecycle import OPEN, Act, State, after
+from tickets.lifecycle import OPEN, Act, after
 from tickets.models import (
     Complexity,
     Duty,
@@ -29,14 +29,12 @@ from tickets.models import (
     Volunteer,
 )
 from tickets.notices import Why
-from tickets.real import is_real
 from tickets.roster import duty_times, next_shift, on_duty
 
 NEWS_OF = {Act.FINISH: Event.DONE, Act.ASK_MATERIALS: Event.MATERIALS}
 # After these the news that was to be told is no longer true.
 OVERTAKES = {Act.REOPEN, Act.WITHDRAW, Act.VOID, Act.MERGE, Act.REFER, Act.RESUME}
 TOUCHES_NEWS = OVERTAKES | NEWS_OF.keys()
-URGENT_SHORT_CALLS = 3  # of one number within half an hour
 
 
 # Built once: it is asked at every ring. Spelt out, because IN would be built anew each time.
@@ -263,59 +261,3 @@ def drop_news(session: Session, ticket: Ticket, now: datetime) -> None:
         )
     ):
         promises.settle(promise, PromiseState.DROPPED, "有了新消息，不再打这一通", now)
-
-
-def owe_ring_back(
-    session: Session,
-    settings: Settings,
-    now: datetime,
-    *,
-    phone: str,
-    call_id: int,
-    short_calls: int,
-    test: bool = False,
-) -> Ticket:
-    """Somebody rang and left no words: the volunteer on duty owes them a call.
-
-    A number that rings again before it was called back is one debt, not two; the third short
-    call within half an hour makes it urgent.
-    """
-    ticket = session.scalar(
-        select(Ticket)
-        .where(
-            Ticket.phone == phone,
-            Ticket.kind == Kind.RING_BACK,
-            Ticket.state.in_(OPEN),
-            is_real(Ticket, tests=test),
-        )
-        .limit(1)
-    )
-    if ticket is None:
-        ticket = open_ticket(
-            session, settings, now, kind=Kind.RING_BACK, source=Source.SHORT_CALL, phone=phone, by=ledger.CALLER, call_id=call_id, test=test
-        )  # fmt: skip
-    if short_calls >= URGENT_SHORT_CALLS and not ticket.urgent:
-        ticket.urgent = True
-        notices.owe(session, settings, Why.URGENT, now, test=test)
-        ledger.write(
-            session,
-            at=now,
-            person=SYSTEM,
-            act="urgent",
-            object_kind="ticket",
-            object_id=ticket.id,
-            why="半小时内打来三次",
-        )
-    return ticket
-
-
-def forget_ring_backs(session: Session, phone: str, now: datetime, *, test: bool) -> None:
-    """Whoever rang again and left words need not be asked what the short call was about."""
-    owed = select(Ticket).where(
-        Ticket.phone == phone,
-        Ticket.kind == Kind.RING_BACK,
-        Ticket.state.in_((State.NEW, State.ASSIGNED)),
-        is_real(Ticket, tests=test),
-    )
-    for ticket in session.scalars(owed):
-        act(session, ticket, Act.WITHDRAW, SYSTEM, now, why="又打来，留了话")

@@ -22,10 +22,12 @@ STEPS = {
     "machine": "是留言机，不说内容", "nothing_new": "消息变了，以后再打",
     "begins": "开始值班，有事等着", "begins_quietly": "开始值班，没有事等着", "new": "有新的事",
     "errand": "听一件事，问怎么办", "new_errand": "听一件新的事，问怎么办", "taken": "归他了，说号码",
+    "late": "有事过了时限", "spoken": "问跟居民说过话没有", "spoken_and_done": "办好了，问跟居民说过话没有",
+    "why": "问为什么多跑一趟", "why_else": "问还有什么原因", "tell_them": "问要不要告诉居民",
     "outings": "问出门几趟", "ring": "志愿者打来，问是不是值班的事", "pin": "等密码",
     "locked": "密码错太多次", "committee": "找居委会接电话", "committee_away": "居委会没人接",
     "studio_pin": "等密码，要录提示语", "which": "问录哪一句", "sentence": "录这一句",
-    "spoken": "问这一句要不要用", "whisper": "志愿者先按1，再打给居民", "connect": "打给居民",
+    "studio.spoken": "问这一句要不要用", "whisper": "志愿者先按1，再打给居民", "connect": "打给居民",
     "not_reached": "居民没接到", "with_committee": "跟居委会说上话了",
     "all_heard": "都听完了", "good_day": "知道了，再见", "not_heard": "没按键，再找别人",
 }  # fmt: skip
@@ -56,4 +58,5 @@ def standing(settings: Settings, flow: str, name: str) -> Standing:
             waits = "等听写，几秒钟"
         case _:
             waits = "什么也不等，说完就挂"
-    return Standing(STEPS[name], waits)
+    named = STEPS.get(f"{flow}.{name}") or STEPS.get(name, "")  # a call goes on without
+    return Standing(named, waits)

@@ -1,10 +1,13 @@
 """What pages say of states, acts and times: one table each, in words a neighbour would use."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from hotline.clock import local
 from hotline.phone import mask
@@ -138,6 +141,7 @@ DID: Mapping[str, str] = {
 SATISFIED = {1: "好", 2: "一般", 3: "不好"}
 PEOPLE = {"caller": "他本人", "system": "电脑"}
 WEEKDAYS = "一二三四五六日"
+STARRED = re.compile(r"([\d-]*\*{2,}[\d*]*)")
 
 
 def line(entry: LedgerLine, names: Mapping[int, str]) -> str | None:
@@ -225,6 +229,13 @@ def guess(suggested: Mapping[str, Any]) -> str:
 def door(place: str) -> str:
     """27-2-302 as 27幢2单元302"""
     return "".join(f"{part}{name}" for part, name in zip(place.split("-"), ("幢", "单元", ""), strict=False))  # fmt: skip
+
+
+def whole(text: str) -> Markup:
+    """A title whose masked number is not broken into two lines."""
+    parts = STARRED.split(text)  # words, number, words, number …
+    kept = [Markup('<span class="whole">{}</span>').format(p) if n % 2 else escape(p) for n, p in enumerate(parts)]  # fmt: skip
+    return Markup("").join(kept)
 
 
 def clean(text: str) -> str:

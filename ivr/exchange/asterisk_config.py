@@ -143,13 +143,6 @@ NEEDED = """
     res_ari_channels res_ari_bridges res_ari_playbacks res_ari_recordings res_ari_endpoints
 """
 
-# A frame whose samples are on average below this is silence: about -48 dBov. Asterisk's own 256
-# would end the message of an old person who speaks softly, far from the handset.
-DSP = """\
-[default]
-silencethreshold=100
-"""
-
 
 def files(settings: ExchangeSettings) -> dict[str, str]:
     """Name to content, for /etc/asterisk."""
@@ -182,7 +175,6 @@ def files(settings: ExchangeSettings) -> dict[str, str]:
         "modules.conf": MODULES.format(
             loads="\n".join(f"load => {name}.so" for name in NEEDED.split())
         ),
-        "dsp.conf": DSP,
     }
 
 

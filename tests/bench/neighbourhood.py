@@ -195,7 +195,7 @@ def _tables() -> Iterator[Table]:
          ("heard", "heard", "no_answer")[n % 3], _text(at), 1 if n % 4 else 3)
         for n in done
     )  # fmt: skip
-    yield "ledger", ("sequence", "at", "person", "act", "object_kind", "object_id", "origin", "why", "facts", "previous", "hash"), _ledger()  # fmt: skip
+    yield "ledger", ("sequence", "at", "person", "act", "object_kind", "object_id", "origin", "facts", "words", "previous", "hash", "why", "salt"), _ledger()  # fmt: skip
 
 
 def _ledger() -> Iterator[tuple[Any, ...]]:
@@ -203,9 +203,9 @@ def _ledger() -> Iterator[tuple[Any, ...]]:
     for number in range(2 * TICKETS):
         ticket = number // 2 + 1
         at, act = _opened(ticket), ("open", "assign")[number % 2]
-        line = [str(number + 1), _text(at), "system", act, "ticket", str(ticket), "system", "", "{}", previous]  # fmt: skip
+        line = [str(number + 1), _text(at), "system", act, "ticket", str(ticket), "system", "{}", "", previous]  # fmt: skip
         previous = seal(line)
-        yield (number + 1, line[1], *line[2:5], ticket, *line[6:], previous)
+        yield (number + 1, line[1], *line[2:5], ticket, *line[6:], previous, "", "")
 
 
 def _ticket(n: int) -> tuple[Any, ...]:
