@@ -30,9 +30,7 @@ MANIFEST = "backup.json"
 DATABASE, SHARED = "database", "by-hash"
 KEYS = ("secret.key", "exchange.key")
 UNFINISHED = ".part"
-HASHED = re.compile(
-    r"[0-9a-f]{2}/[0-9a-f]{64}(-\w+)?\.\w+"
-)  # as `hotline.store` names what it keeps
+HASHED = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}(-[^./]+)?\.\w+")  # as `hotline.store` names things
 BLOCK = 1 << 20
 LONGEST_DUMP_SECONDS = 3600
 

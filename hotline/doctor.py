@@ -27,7 +27,7 @@ from worker.queue import connect
 ANSWER_SECONDS = 5
 LEAST_FREE_BYTES = 1_000_000_000  # some thousand messages of a minute
 ENOUGH_FREE_BYTES = 5_000_000_000
-BACKUP_AGE = timedelta(days=2)
+BACKUP_AGE, FIRST_BACKUP = timedelta(days=2), timedelta(days=3)
 NAMED = 3  # so many orphans are named, the rest counted
 
 
@@ -202,7 +202,7 @@ def check_disk(settings: Settings) -> Finding:
 
 
 def check_backup(db: Database, settings: Settings, now: clock.Clock = clock.now) -> Finding:
-    """How old the last one is; a house is given two days to make its first."""
+    """How old the last one is; a house is given three days to make its first."""
     key = "backup"
     try:
         made = backup.finished(backup.folder(settings))
@@ -212,7 +212,7 @@ def check_backup(db: Database, settings: Settings, now: clock.Clock = clock.now)
         with db.reading() as session:
             begun = session.scalar(select(func.min(LedgerLine.at)))
         said = "还没有备份过：每天夜里两点半会备份，也可以运行 hotline backup"
-        return _mind(key, said) if begun and now() - begun > BACKUP_AGE else _well(key, said)
+        return _mind(key, said) if begun and now() - begun > FIRST_BACKUP else _well(key, said)
     newest = made[-1]
     said = (
         f"最近一次备份是 {newest.at:%m-%d %H:%M}，{newest.sounds} 段录音，一共留着 {len(made)} 份"

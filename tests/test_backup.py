@@ -123,7 +123,7 @@ def test_the_night_makes_one_and_the_doctor_says_how_old_it_is(
     settings = settings_for(tmp_path)
     db = lived_in(settings, clock)
     first = clock.now()
-    for days, health in ((0, Health.WELL), (3, Health.MIND)):
+    for days, health in ((0, Health.WELL), (4, Health.MIND)):
         clock.set(first + timedelta(days=days))
         finding = doctor.check_backup(db, settings, clock.now)
         assert (finding.health, "还没有备份过" in finding.sentence) == (health, True)
