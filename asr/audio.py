@@ -51,15 +51,20 @@ class Sound:
 
 def read(path: Path, *, rate_hz: int, max_seconds: float) -> Sound:
     """Decode at most the first `max_seconds` of a recording to one leg at `rate_hz`; raise Unreadable."""
+    every = legs(path, rate_hz=rate_hz, max_seconds=max_seconds)
+    cleaned = speech.clean(every, rate_hz)
+    return Sound(cleaned.samples, rate_hz, every.shape[1] / rate_hz, cleaned.speech_seconds)
+
+
+def legs(path: Path, *, rate_hz: int, max_seconds: float) -> NDArray[np.float32]:
+    """Its legs as they are, (legs, samples) within ±1; raise Unreadable."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise Unreadable("not a file")
         with path.open("rb") as file:
-            legs = _decode(file, path.stat().st_size, rate_hz, max_seconds)
+            return _decode(file, path.stat().st_size, rate_hz, max_seconds)
     except OSError as error:
         raise Unreadable(error.strerror or "cannot be opened") from error
-    cleaned = speech.clean(legs, rate_hz)
-    return Sound(cleaned.samples, rate_hz, legs.shape[1] / rate_hz, cleaned.speech_seconds)
 
 
 @functools.cache

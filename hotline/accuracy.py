@@ -16,6 +16,7 @@ from asr.transcript import Outcome
 from hotline.clock import local
 from tickets import understanding
 from tickets.models import Recording, Ticket, Transcript
+from tickets.real import is_real
 
 MOST_WORDS = 20
 
@@ -110,7 +111,7 @@ def _corrected(session: Session, since: datetime, *, test: bool) -> Iterator[Tra
             Transcript.corrected_text.is_not(None),
             Transcript.outcome == Outcome.HEARD,
             Transcript.made_at >= since,
-            Ticket.test.is_(test),
+            is_real(Ticket, tests=test),
         )
         .execution_options(yield_per=500)
     )
@@ -119,7 +120,7 @@ def _corrected(session: Session, since: datetime, *, test: bool) -> Iterator[Tra
 def _chosen(session: Session, since: datetime, *, test: bool) -> Iterator[Ticket]:
     return session.scalars(
         select(Ticket)
-        .where(Ticket.matter.is_not(None), Ticket.opened_at >= since, Ticket.test.is_(test))
+        .where(Ticket.matter.is_not(None), Ticket.opened_at >= since, is_real(Ticket, tests=test))
         .options(selectinload(Ticket.recordings).selectinload(Recording.suggestion))
         .execution_options(yield_per=500)
     )

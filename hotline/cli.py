@@ -8,6 +8,7 @@ from hotline import config, ear, logs
 from hotline.commands import roster_changes
 from hotline.commands.asr import asr_group
 from hotline.commands.audit import audit
+from hotline.commands.backup import backup, restore
 from hotline.commands.database import OldTablesError, db, opened, ready_tables
 from hotline.commands.door import door
 from hotline.commands.exchange import exchange, furnish_exchange
@@ -15,13 +16,15 @@ from hotline.commands.export import export
 from hotline.commands.figures import figures
 from hotline.commands.model import model
 from hotline.commands.people import people
+from hotline.commands.prompts import prompts
 from hotline.commands.residents import residents
 from hotline.commands.retention import retention
 from hotline.commands.rings import rings
 from hotline.commands.roster import roster
 from hotline.config import Settings, WrongSettingsError
 from hotline.exchange import furnish
-from hotline.household import AlreadyRunningError, Household, alone_in, commands
+from hotline.household import AlreadyRunningError, Household, alone_in
+from hotline.processes import commands
 
 WRONG = 2  # the exit code for settings and commands that cannot be
 
@@ -105,7 +108,11 @@ def demo(listen: str, sip: str, folder: Path | None, keep: bool) -> None:
 @main.command("config")
 def show_config() -> None:
     """Print every setting, its value now and what it means; secrets starred."""
-    for name, value, text in config.table(Settings.read()):
+    settings = Settings.read()
+    if settings.database_url or (settings.data_folder / "hotline.db").exists():
+        with opened(settings):  # what was changed on the page is in there
+            pass
+    for name, value, text in config.table(settings):
         click.echo(f"{name}={value}\n    {text}")
 
 
@@ -124,7 +131,7 @@ def doctor() -> None:
 
 @main.command()
 @click.argument(
-    "flow", type=click.Choice(["inbound", "return", "duty", "staff"]), default="inbound"
+    "flow", type=click.Choice(["inbound", "return", "duty", "staff", "bridge"]), default="inbound"
 )
 @click.option(
     "--situation", type=click.Choice(["fresh", "open_request", "closed"]), default="fresh"
@@ -172,15 +179,15 @@ def rehearse(
 def fallback() -> None:
     """Print the document to keep at the carrier for when this machine is off."""
     from ivr.twiml import Scribe
-    from ivr.voices import RecordedPrompts
+    from ivr.voices import Voices
 
     settings = Settings.read()
-    click.echo(Scribe(settings, RecordedPrompts(settings.prompts)).apology(standalone=True))
+    click.echo(Scribe(settings, Voices()).apology())
 
 
 GROUPS = (
-    asr_group, audit, db, door, exchange, export, figures, model, people, residents, retention, rings,
-    roster,
+    asr_group, audit, backup, db, door, exchange, export, figures, model, people, prompts, residents, restore,
+    retention, rings, roster,
 )  # fmt: skip
 for group in GROUPS:
     main.add_command(group)

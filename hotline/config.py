@@ -1,6 +1,7 @@
 """Every setting of the house: one frozen object, read once, at the door of a process."""
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import time
 from enum import StrEnum
@@ -10,13 +11,19 @@ from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from hotline.phone import NotAPhoneError, Phone
 
 PREFIX = "HOTLINE_"
 SETTINGS_FILE = "hotline.env"
 
+IN_ADDRESS = re.compile(r"(://[^:/@\s]*:)[^/\s]*@")  # a password in an address is a secret too
 Names = Annotated[tuple[str, ...], NoDecode]  # written a,b,c
 
 
@@ -55,6 +62,13 @@ CAPABILITIES: Mapping[CarrierKind, frozenset[Capability]] = {
 }
 
 
+class DeskCalls(StrEnum):
+    """How a resident is rung from the desk."""
+
+    NUMBER = "number"
+    BRIDGE = "bridge"
+
+
 class Settings(BaseSettings):
     """The settings by their field names; each is HOTLINE_ and the name in capitals."""
 
@@ -75,7 +89,9 @@ class Settings(BaseSettings):
     sqlite_synchronous: str = Field("FULL", pattern="^(FULL|NORMAL)$", description="FULL loses nothing at a power cut; NORMAL is faster")
     redis_url: str = Field("", description="An outside Redis; empty: our own on a socket in the data folder")
     recordings_url: str = Field("", description="Where recordings are kept, any fsspec address; empty: a folder in the data folder")
-    prompts_folder: Path | None = Field(None, description="Folder of recorded prompts, such as I10.wav; empty: prompts/ in the data folder")
+    prompts_folder: Path | None = Field(None, description="Folder where the recordings of prompts are kept; empty: prompts/ in the data folder")
+    backup_folder: Path | None = Field(None, description="Folder of the nightly backups, better on another disk; empty: backups/ in the data folder")
+    keep_backups: int = Field(14, ge=1, le=30, description="How many backups are kept; what was deleted by rule lives on in them")
     listen: str = Field("127.0.0.1:8080", description="Address and port the web server listens on")
 
     # the house
@@ -125,6 +141,7 @@ class Settings(BaseSettings):
     speech_voice: str = Field("", description="The carrier's voice for spoken prompts; empty: its own choice")
     menu_wait_seconds: int = Field(8, ge=4, le=30, description="Wait for a key after a menu (VOICE R12)")
     opening_wait_seconds: int = Field(4, ge=2, le=30, description="Wait for a key where silence leads to the beep (R12)")
+    slow_wait_more_seconds: int = Field(4, ge=0, le=20, description="So much longer has whoever is spoken to slowly: 8 s where others have 4 (R12)")
     message_max_seconds: int = Field(180, ge=30, le=600, description="Longest message (R21)")
     message_silence_seconds: int = Field(8, ge=3, le=30, description="Silence that ends a message (R21)")
     message_min_seconds: float = Field(1, ge=0, le=5, description="Sound a message needs to count (R21)")
@@ -152,6 +169,7 @@ class Settings(BaseSettings):
     return_tries: int = Field(3, ge=1, le=5, description="Tries of one return call")
 
     ring_volunteers: bool = Field(False, description="Whether volunteers who have not said otherwise are rung with new requests, or find them on the page only")
+    desk_calls: DeskCalls = Field(DeskCalls.NUMBER, description="How the desk rings a resident: number (to tap, to dial or to scan) or bridge (the line rings the volunteer, then the resident; no number is seen)")
     notice_urls: Names = Field((), description="Addresses, as apprise writes them, of the volunteers' groups (WeCom, DingTalk, Feishu); messages hold no person", json_schema_extra={"secret": True})
 
     # what is kept how long
@@ -307,8 +325,8 @@ class Settings(BaseSettings):
         return self.redis_url or f"unix://{self.redis_socket}"
 
     @property
-    def prompts(self) -> Path:
-        return self.prompts_folder or self.data_folder / "prompts"
+    def prompts(self) -> str:
+        return f"file://{(self.prompts_folder or self.data_folder / 'prompts').absolute()}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -322,6 +340,11 @@ class Settings(BaseSettings):
         return (CAPABILITIES[self.carrier] | added) - removed
 
     @property
+    def has_second_channel(self) -> bool:
+        """Whether a caller can be joined with somebody else; one telephone line cannot."""
+        return self.trunk_channels > 1
+
+    @property
     def carrier_api(self) -> str:
         return self.carrier_api_url or "https://api.twilio.com"
 
@@ -329,6 +352,36 @@ class Settings(BaseSettings):
     def allowed_media_hosts(self) -> frozenset[str]:
         """Hosts, without ports, that recordings may be fetched from."""
         return frozenset(self.media_hosts) or frozenset({urlsplit(self.carrier_api).hostname or ""})
+
+
+class _Typed(Settings):
+    """The same settings, read from what is given and from nowhere else."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
+        return (init_settings,)
+
+
+def parsed(name: str, text: str) -> Any:
+    """One setting's value from what is written for it; raises WrongSettingsError."""
+    given: dict[str, Any] = {name: text}
+    try:
+        return getattr(_Typed(**given), name)
+    except ValidationError as error:
+        raise WrongSettingsError(environment_name(name)) from error
+
+
+def written(settings: Settings, name: str) -> str:
+    """One setting's value as it would be written, secrets whole."""
+    return _written(getattr(settings, name))
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def read_hours(written: str) -> tuple[time, time]:
@@ -356,11 +409,7 @@ def table(settings: Settings | None = None) -> list[tuple[str, str, str]]:
 def _shown(name: str, field: FieldInfo, settings: Settings | None) -> str:
     value = field.default if settings is None else getattr(settings, name)
     secret = isinstance(field.json_schema_extra, dict) and "secret" in field.json_schema_extra
-    if secret and value:
-        return "***"
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return "***" if secret and value else IN_ADDRESS.sub(r"\1***@", _written(value))
 
 
 ENVIRONMENT_NAMES = frozenset(environment_name(name) for name in Settings.model_fields)

@@ -102,6 +102,15 @@ class Database:
                 for do in session.info.pop(DONE_LAST, ()):
                     do(session)
 
+    @contextmanager
+    def trying(self) -> Iterator[Session]:
+        """A session in which anything can be tried out; nothing of it is kept."""
+        with self._gate or nullcontext(), self.engine.connect() as connection:
+            connection.execution_options(begin="IMMEDIATE")
+            with Session(connection) as session:
+                yield session
+                session.rollback()
+
     def close(self) -> None:
         self.engine.dispose()
         if self._gate is not None:

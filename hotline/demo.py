@@ -17,8 +17,11 @@ import asr
 from hotline import logs, migration, seeds
 from hotline.config import CarrierKind, Settings
 from hotline.exchange import exchange_settings
-from hotline.household import Household, alone_in, commands
+from hotline.household import Household, alone_in
+from hotline.processes import commands
 from hotline.runtime import build
+from hotline.web import visitors
+from tickets import house_rules
 
 MARK = "demonstration.json"  # the file that says: this folder is a demonstration's
 FIRST_PORT, PORTS = 8080, 20
@@ -81,8 +84,10 @@ def demonstrate(listen: str, sip: str, folder: Path, *, keep: bool, say: Say) ->
     runtime = build(settings)
     try:
         migration.upgrade(runtime.db)
+        runtime.rules.look(now=True)
         if "pins" not in remembered:
             remembered["pins"] = seeds.people(runtime)
+            seeds.rules(runtime)
             seeds.residents(runtime)
             seeds.roster(runtime)
             seeds.matters(runtime)
@@ -112,16 +117,16 @@ def make_settings(
         "public_url": url, "line_number": LINE_NUMBER, "committee_phone": COMMITTEE_PHONE,
         "carrier": CarrierKind.EXCHANGE if sip else CarrierKind.TWILIO, "carrier_api_url": f"{url}/twin",
         "exchange_listen": sip, "exchange_rest": rest, "exchange_peers": (_neighbours(sip),),
-        "carrier_account": account, "carrier_token": token,
-        "shift_hours": seeds.ROUND_THE_CLOCK,
-        "return_hours": ("00:00-24:00",), "return_hours_rest": ("00:00-24:00",),
-        "return_calls_a_day": 5, "sweep_seconds": 1.0,
+        "carrier_account": account, "carrier_token": token, "sweep_seconds": 1.0,
     }  # fmt: skip
     everything = {name: field.default for name, field in Settings.model_fields.items()} | given
     del everything["model_path"]  # read by its name in the environment only
     everything["HOTLINE_MODEL_PATH"] = MODEL if MODEL.is_dir() else None
     everything["_env_file"] = None
-    return Settings(**everything)
+    settings = Settings(**everything)
+    # given only so that the machine's own are not read: what may be changed on a page is the page's
+    settings.model_fields_set.difference_update(house_rules.RULES)
+    return settings
 
 
 def welcome(settings: Settings, pins: dict[str, str], on_duty: str) -> str:
@@ -140,7 +145,7 @@ def welcome(settings: Settings, pins: dict[str, str], on_duty: str) -> str:
     return f"""
 {settings.line_name} · 演示（人名、电话都是编的，电话打不到外面）
 
-  打电话      {settings.public_url}/phone
+  打电话      {settings.public_url}/phone{"（手机扫这一页上的码也能打）" if visitors.net_address(settings.listen) else ""}
   软电话      {softphone}
   志愿者的页  {settings.public_url}/
   居委会的页  {settings.public_url}/all

@@ -10,22 +10,24 @@ from enum import StrEnum
 
 import requests
 from redis.exceptions import RedisError
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from twilio.request_validator import RequestValidator
 
-from hotline import clock, ear, migration
+from hotline import backup, clock, ear, migration
 from hotline.config import CarrierKind, Settings, WrongSettingsError
 from hotline.db import Database
 from hotline.exchange import furnish
 from hotline.store import Store
-from tickets.models import Fetch, Recording
+from ivr import studio
+from tickets.models import Fetch, LedgerLine, Recording
 from tickets.roster import next_shift, on_duty
 from worker.queue import connect
 
 ANSWER_SECONDS = 5
 LEAST_FREE_BYTES = 1_000_000_000  # some thousand messages of a minute
 ENOUGH_FREE_BYTES = 5_000_000_000
+BACKUP_AGE = timedelta(days=2)
 NAMED = 3  # so many orphans are named, the rest counted
 
 
@@ -60,6 +62,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         if tables.health is Health.WELL:
             yield check_recordings(db, Store(settings.recordings))
             yield check_roster(db)
+            yield check_backup(db, settings)
+            yield check_prompts(db, settings)
         yield check_disk(settings)
         if settings.carrier is CarrierKind.EXCHANGE:
             yield check_exchange(settings)
@@ -170,6 +174,22 @@ def check_roster(db: Database, now: clock.Clock = clock.now) -> Finding:
     return _well("roster", f"现在不是值班时间，下一班 {shift.starts_at:%m-%d %H:%M}")
 
 
+def check_prompts(db: Database, settings: Settings) -> Finding:
+    with db.reading() as session:
+        standings = studio.standings(session, settings)
+    spoken, outdated, of = studio.count(standings)
+    files = set(Store(settings.prompts).keys())
+    lost = [s for s, each in standings.items() if each.take and each.take.sound_key not in files]
+    if lost:
+        return _ill(
+            "prompts", f"有 {len(lost)} 句在用的录音文件不见了，请从备份里放回 prompts 文件夹"
+        )
+    told = f"提示语 {of} 句，真人录了 {spoken} 句，别的由机器念"
+    if outdated:
+        return _mind("prompts", f"{told}；有 {outdated} 句的词改过了，要重录")
+    return _well("prompts", told)
+
+
 def check_disk(settings: Settings) -> Finding:
     folder = settings.data_folder.absolute()
     while not folder.exists():
@@ -179,6 +199,29 @@ def check_disk(settings: Settings) -> Finding:
     if free < LEAST_FREE_BYTES:
         return _ill("disk", sentence + "，太少了")
     return _well("disk", sentence) if free >= ENOUGH_FREE_BYTES else _mind("disk", sentence)
+
+
+def check_backup(db: Database, settings: Settings, now: clock.Clock = clock.now) -> Finding:
+    """How old the last one is; a house is given two days to make its first."""
+    key = "backup"
+    try:
+        made = backup.finished(backup.folder(settings))
+    except (OSError, ValueError, KeyError) as error:
+        return _ill(key, f"备份打不开（{type(error).__name__}）")
+    if not made:
+        with db.reading() as session:
+            begun = session.scalar(select(func.min(LedgerLine.at)))
+        said = "还没有备份过：每天夜里两点半会备份，也可以运行 hotline backup"
+        return _mind(key, said) if begun and now() - begun > BACKUP_AGE else _well(key, said)
+    newest = made[-1]
+    said = (
+        f"最近一次备份是 {newest.at:%m-%d %H:%M}，{newest.sounds} 段录音，一共留着 {len(made)} 份"
+    )
+    if now() - newest.at > BACKUP_AGE:
+        return _mind(key, f"{said}。两天多没有备份了，请看一看硬盘和日志")
+    if newest.damaged:
+        return _mind(key, f"{said}；有 {newest.damaged} 个文件和自己的指纹对不上，没有备份进去")
+    return _well(key, said)
 
 
 def check_exchange(settings: Settings) -> Finding:

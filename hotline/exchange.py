@@ -79,6 +79,11 @@ def exchange_settings(settings: Settings, apology: str = "") -> ExchangeSettings
     return told
 
 
+def prompts_folder(settings: Settings) -> Path:
+    """Where the exchange finds what it has to say without us."""
+    return settings.data_folder.absolute() / "exchange" / "prompts"
+
+
 def _fill(settings: Settings, key: str) -> Settings:
     """Whatever was set stays as it is."""
 
@@ -89,14 +94,14 @@ def _fill(settings: Settings, key: str) -> Settings:
         "carrier_account": f"AC{made('account')[:32]}",
         "carrier_token": made("token"),
         "carrier_api_url": f"http://{settings.exchange_rest}",
-        "public_url": _inside(settings),
+        "public_url": inside(settings),
         "exchange_ari_password": made("ari")[:32],
     }
     missing = {name: value for name, value in filling.items() if not getattr(settings, name)}
     return settings.model_copy(update=missing)
 
 
-def _inside(settings: Settings) -> str:
+def inside(settings: Settings) -> str:
     """Where the web server is reached from this machine."""
     host, _, port = settings.listen.rpartition(":")
     return f"http://{'127.0.0.1' if host in {'0.0.0.0', '[::]', '::'} else host}:{port}"  # noqa: S104
@@ -109,14 +114,14 @@ def _translate(settings: Settings, wrong: _Wrong, apology: str = "") -> Exchange
     rtp = wrong.read("exchange_rtp_ports", _ports, settings.exchange_rtp_ports, (40000, 65000))
     engine = wrong.read("exchange_engine", _engine, settings.exchange_engine, EngineKind.PYTHON)
     web = f"{settings.public_url}/ivr"
-    inside = _inside(settings)
-    apart = settings.public_url != inside
+    here = inside(settings)
+    apart = settings.public_url != here
     try:
         return ExchangeSettings(
             account_sid=settings.carrier_account, auth_token=settings.carrier_token,
             our_number=settings.line_number, voice_url=f"{web}/ring", status_url=f"{web}/status",
             fallback_url=f"{web}/fallback", apology=apology,
-            public_base=settings.public_url if apart else "", internal_base=inside if apart else "",
+            public_base=settings.public_url if apart else "", internal_base=here if apart else "",
             rest_host=rest[0], rest_port=rest[1], engine=engine,
             sip_host=sip[0], sip_port=sip[1], rtp_ports=rtp, peers=settings.exchange_peers,
             trunk=_trunk(settings, wrong), asterisk=_asterisk(settings),
@@ -124,7 +129,7 @@ def _translate(settings: Settings, wrong: _Wrong, apology: str = "") -> Exchange
             outside_prefix=settings.exchange_outside_prefix, allowed_numbers=_numbers(settings),
             nameless_caller=DEMONSTRATION_CALLER if settings.demo else "",
             max_calls=settings.exchange_calls, max_outgoing_a_day=settings.exchange_calls_a_day,
-            data_folder=settings.data_folder.absolute() / "exchange",
+            data_folder=settings.data_folder.absolute() / "exchange", prompts_folder=prompts_folder(settings),
         )  # fmt: skip
     except WrongExchangeSettingsError as error:
         for name, what in error.faults:

@@ -101,8 +101,8 @@ class Rehearsal:
 
     def _spoken(self, said: Said) -> Iterator[str]:
         prompt = said.prompt.partition(":")[0]
-        listed = fact(self.place, "news") or fact(self.place, "errands") or ()
-        heard = sum(int(self.place.memory.get(of, 0)) for of in ("waiting", "errands"))
+        listed = fact(self.place, "news") or fact(self.place, "waiting") or ()
+        heard = int(self.place.memory.get("waiting", 0))
         nth = prompts.spoken_number(min(heard, len(listed)))
         slots = {**self._slots, "count": prompts.spoken_count(len(listed)), "nth": nth}
         if said.sound:
@@ -147,6 +147,6 @@ def volunteer_facts(requests: int, *, begins: bool, machine: bool) -> dict[str, 
     return {
         "caller": "known", "situation": "fresh", "phone": None, "ticket": None, "machine": machine,
         "occasion": "new" if not begins else "shift" if requests else "quiet_shift",
-        "errands": list(range(requests)), "waiting": [], "volunteer": 1, "volunteers": 1, "committee": True,
-        "open_requests": 0,
+        "waiting": list(range(requests)), "errands": [], "untold": [], "volunteer": 1, "volunteers": 1, "committee": True,
+        "open_requests": 0, "resident": 1,
     }  # fmt: skip

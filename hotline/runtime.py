@@ -8,7 +8,9 @@ from hotline.clock import Clock
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.store import Store
+from hotline.training import training
 from ivr.carrier import Carrier
+from tickets.house_rules import Rules
 from worker.queue import RedisBell
 
 
@@ -21,14 +23,21 @@ class Bell(Protocol):
 
 @dataclass(frozen=True)
 class Runtime:
-    """One process's view of the house."""
+    """One process's view of the house. `rules` keeps the settings as the committee changes them."""
 
     settings: Settings
+    rules: Rules
     clock: Clock
     db: Database
     bell: Bell
     carrier: Carrier
+    browsers: Carrier  # the telephone in the browser
     store: Store
+    prompt_store: Store
+
+    def carrier_of(self, *, test: bool) -> Carrier:
+        """Who rings for it: a test never leaves the house."""
+        return self.browsers if test else self.carrier
 
     def close(self) -> None:
         self.bell.close()
@@ -40,11 +49,15 @@ def build(settings: Settings, clock: Clock = clocks.now, bell: Bell | None = Non
     settings.data_folder.mkdir(
         mode=0o700, parents=True, exist_ok=True
     )  # people's numbers lie in it
+    db = Database(settings.database, synchronous=settings.sqlite_synchronous)
     return Runtime(
         settings=settings,
+        rules=Rules(db, settings),
         clock=clock,
-        db=Database(settings.database, synchronous=settings.sqlite_synchronous),
+        db=db,
         bell=bell or RedisBell(settings.redis),
         carrier=Carrier(settings),
+        browsers=Carrier(training(settings)),
         store=Store(settings.recordings),
+        prompt_store=Store(settings.prompts),
     )

@@ -13,11 +13,12 @@ import asr
 from hotline.config import read_hours
 from hotline.runtime import Runtime
 from hotline.web.auth import set_pin
-from tickets import ledger, promises, rotation, service
+from tickets import house_rules, ledger, promises, rotation, service
 from tickets import matters as catalogue
 from tickets.coverage import DutyHours
 from tickets.lifecycle import Act
 from tickets.models import (
+    Dialect,
     Duty,
     Fetch,
     Kind,
@@ -57,6 +58,7 @@ RESIDENTS = (
     ("金水根", "11", "4", "402", ("+8657988880105",)),
     ("方玉仙", "5", "2", "301", ("+8613800000006",)),
 )  # fmt: skip
+SPEAK_JINHUA, HEAR_SLOWLY = {"徐根土"}, {"何彩凤"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,15 @@ ROLES = {
 }  # fmt: skip
 
 
+def rules(runtime: Runtime) -> None:
+    """Somebody is there at every hour, and may be rung at every hour."""
+    asked = dict.fromkeys(("return_hours", "return_hours_rest"), "00:00-24:00")
+    asked |= {"shift_hours": ",".join(ROUND_THE_CLOCK), "return_calls_a_day": "5"}
+    with runtime.db.writing() as session:
+        house_rules.change(session, runtime.settings, asked, 0, ledger.SYSTEM, runtime.clock())
+    runtime.rules.look(now=True)
+
+
 def residents(runtime: Runtime) -> None:
     with runtime.db.writing() as session:
         for name, building, unit, room, phones in RESIDENTS:
@@ -111,6 +122,8 @@ def residents(runtime: Runtime) -> None:
                     unit=unit,
                     room=room,
                     test=True,
+                    dialect=Dialect.JINHUA if name in SPEAK_JINHUA else Dialect.MANDARIN,
+                    slow=name in HEAR_SLOWLY,
                     phones=[ResidentPhone(phone=phone) for phone in phones],
                 )
             )
@@ -190,7 +203,9 @@ def _open(runtime: Runtime, session: Session, past: Past, at: datetime) -> Ticke
 
 def _attach(runtime: Runtime, session: Session, ticket: Ticket, past: Past, at: datetime) -> None:
     """The caller's recording, as it would lie there after fetching."""
-    stored = runtime.store.put([(SAMPLES / past.sample).read_bytes()], ".wav")
+    stored = runtime.store.put(
+        [(SAMPLES / past.sample).read_bytes()], ".wav", owner=secrets.token_hex(8)
+    )
     recording = Recording(
         carrier_id=f"RE{secrets.token_hex(16)}", url="", made_at=at, ticket_id=ticket.id,
         fetch=Fetch.STORED, key=stored.key, media_type="audio/wav",

@@ -11,17 +11,18 @@ from sqlalchemy.orm import Session
 from hotline.config import Settings
 from hotline.db import connection_of
 from hotline.phone import CallerId, CallerKind
-from ivr import engine, readiness, slots, voices
+from ivr import engine, errand_words, parts, readiness, slots
 from ivr.engine import Heard, Place, Way
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus
 from ivr.turns import CALLS, FIND_CALL, Asked, Planned, find, newest, repeat, step, where_it_stands
-from tickets import directory, return_calls, roster, service, volunteer_calls
-from tickets.models import Duty, Event, Promise, PromiseState, ReturnTry, Ticket, Volunteer
+from tickets import directory, limits, return_calls, roster, service, volunteer_calls
+from tickets.lifecycle import OPEN, State
+from tickets.models import Duty, Event, Promise, PromiseState, ReturnTry, Role, Ticket, Volunteer
 from tickets.volunteer_calls import WAITING
 
-# Whether a PIN opens the door to this volunteer: ADMITTED, REFUSED or LOCKED.
-Porter = Callable[[int, str], Way]
+# Whether a PIN opens the door to this volunteer, ADMITTED, REFUSED or LOCKED; it answers a question.
+Porter = Callable[[int, str, str], Way]
 
 RECORDING_MAY_COME = timedelta(minutes=2)  # after the end of a call
 
@@ -61,7 +62,11 @@ def ring(
 ) -> Asked | Planned:
     """A call comes in. The same call ringing again hears the same words."""
     phone = caller.phone.e164 if caller.phone else None
-    known = connection_of(session).execute(AT_A_RING, {"sid": sid, "at": now, "phone": phone}).one()
+    known = (
+        connection_of(session)
+        .execute(AT_A_RING, {"sid": sid, "at": now, "phone": phone, "test": test})
+        .one()
+    )
     if known.call_id is not None and (call := find(session, sid)) is not None:
         return repeat(session, call, 1)
     open_requests = [ticket for ticket in (known.newest, known.second) if ticket is not None]
@@ -75,16 +80,13 @@ def ring(
         "volunteers": len(_people_to_ring(session, settings, now)) if known.on_duty else 0,
     }
     facts |= _voice(directory.voice(known))
+    if test:
+        facts |= {"test": True}
     row = {"flow": "inbound", "caller_kind": caller.kind.value, "phone": phone, "test": test}
     if known.volunteer is not None:
-        mine = volunteer_calls.requests_of(session, known.volunteer)
-        facts |= {
-            "volunteer": known.volunteer,
-            "waiting": [ticket.id for ticket in mine if ticket.state in WAITING],
-            "errands": [ticket.id for ticket in mine if ticket.state not in WAITING],
-            "committee": bool(settings.committee_phone),
-        }
-        row |= {"flow": "staff"}
+        facts |= _his(session, settings, known.volunteer, now, test=test)
+        administers = session.get_one(Volunteer, known.volunteer).role is Role.ADMIN
+        row |= {"flow": "studio" if administers else "staff"}
     return _begin(session, settings, sid, row, facts, now)
 
 
@@ -102,15 +104,19 @@ def answered(
         "phone": attempt.phone,
         "machine": machine,
         "volunteers": len(_people_to_ring(session, settings, now)),
-        "committee": bool(settings.committee_phone),
+        "committee": can_reach_committee(settings),
     }
     facts |= _voice(directory.voice_of(session, attempt.phone))
     row: dict[str, Any] = {
         "flow": "return", "caller_kind": CallerKind.KNOWN.value, "phone": attempt.phone,
-        "try_id": attempt.id, "test": False,
+        "try_id": attempt.id, "test": attempt.test,
     }  # fmt: skip
+    if attempt.promise.duty is Duty.BRIDGE:
+        facts |= {"resident": 1, "ticket": attempt.promise.ticket_id}
+        row |= {"flow": "bridge", "about_ticket_id": attempt.promise.ticket_id}
+        return _begin(session, settings, sid, row, facts, now)
     if attempt.volunteer_id is not None:
-        facts |= _to_hear(session, attempt, now)
+        facts |= _to_hear(session, attempt)
         return _begin(session, settings, sid, row | {"flow": "duty"}, facts, now)
     told = return_calls.to_tell(session, attempt)
     done = [promise for promise in told if promise.event is Event.DONE]
@@ -124,7 +130,7 @@ def answered(
             {"event": p.event, "ticket": p.ticket_id, "at": p.made_at.isoformat()} for p in told
         ],
     }
-    row |= {"about_ticket_id": first.ticket_id, "test": bool(first.ticket and first.ticket.test)}
+    row |= {"about_ticket_id": first.ticket_id}
     return _begin(session, settings, sid, row, facts, now, tells=[promise.id for promise in told])
 
 
@@ -151,10 +157,17 @@ def hear(
     flow, memory = FLOWS[stands.flow], stands.memory
     if memory.get("kept"):  # a message that is being written down
         memory = {**memory, **readiness.look(session, settings, stands.id)}
+    if memory.get(engine.FACT + "volunteer"):  # who goes through his requests
+        memory = {**memory, **errand_words.look(session, memory)}
     place = Place(stands.step, stands.number, memory)
     if isinstance(flow[stands.step], engine.Pin) and heard.key:
-        heard = Heard(porter(int(engine.fact(place, "volunteer")), heard.key))
-    heard = replace(heard, key=heard.key[:1])  # more is asked for, and kept, nowhere
+        question = f"{stands.id}:{number}"  # asked and answered once, however often it is reported
+        heard = Heard(porter(int(engine.fact(place, "volunteer")), heard.key, question))
+    elif isinstance(flow[stands.step], engine.Number) and heard.key:
+        known = heard.key.isdecimal() and int(heard.key) in parts.NUMBERS
+        heard = replace(heard, way=Way.FOUND if known else Way.UNKNOWN)
+    if heard.way is not Way.FOUND:
+        heard = replace(heard, key=heard.key[:1])  # more is asked for, and kept, nowhere
     turn = engine.advance(flow, place, heard)
     said = f"{heard.way}:{heard.key}" if heard.key else heard.way.value
     words = _words(session, settings, turn, stands.id, now)
@@ -176,12 +189,25 @@ def whom_to_ring(
 ) -> dict[str, Any] | None:
     """The next person of a call that looks for one: phone, seconds, who; None when all were rung.
 
-    Nobody whispers to the committee's telephone: `who` is None.
+    Nobody whispers to the committee or to a resident: `who` is None.
     """
     if whom == "committee":
         phone = None if memory.get("rung") else settings.committee_phone
         return (
             {"phone": phone, "who": None, "call": call_id, "seconds": settings.ring_person_seconds}
+            if phone
+            else None
+        )
+    if whom == "resident":
+        ticket = session.get(Ticket, memory[engine.FACT + "ticket"])
+        phone = ticket.phone if ticket and not memory.get("rung") else None
+        return (
+            {
+                "phone": phone,
+                "who": None,
+                "call": call_id,
+                "seconds": settings.ring_resident_seconds,
+            }
             if phone
             else None
         )
@@ -259,24 +285,56 @@ def _words(
     return said_words
 
 
-def _voice(voice: directory.Voice) -> dict[str, str]:
-    """The set of prompts for whoever has this number, where it is another than everybody's."""
-    kept_in = voices.set_for(voice.dialect, voice.slow)
-    return {"set": kept_in} if kept_in else {}
+def _voice(voice: directory.Voice) -> dict[str, Any]:
+    """How to speak with whoever has this number, where it is otherwise than with everybody."""
+    kept_in = parts.set_for(voice.dialect, voice.slow)
+    return ({"set": kept_in} if kept_in else {}) | ({"slow": True} if voice.slow else {})
 
 
-def _to_hear(session: Session, attempt: ReturnTry, now: datetime) -> dict[str, Any]:
-    errands, shift = volunteer_calls.to_hear(session, attempt, now)
-    mine = volunteer_calls.requests_of(session, attempt.volunteer_id or 0)
-    occasion = "new" if shift is None else "shift" if errands else "quiet_shift"
-    return {
-        "volunteer": attempt.volunteer_id, "errands": [ticket.id for ticket in errands],
+def _to_hear(session: Session, attempt: ReturnTry) -> dict[str, Any]:
+    brings = volunteer_calls.to_hear(session, attempt)
+    mine = volunteer_calls.requests_of(session, attempt.volunteer_id or 0, test=attempt.test)
+    lists = {
+        "waiting": [ticket.id for ticket in brings.waiting],
+        "errands": [ticket.id for ticket in brings.in_hand],
+        "untold": [ticket.id for ticket in brings.untold],
+    }
+    told, shift = {each for listed in lists.values() for each in listed}, brings.shift
+    if shift is not None:
+        occasion = "shift" if told else "quiet_shift"
+    else:
+        occasion = "late" if told and told <= set(brings.late) else "new"
+    return lists | {
+        "volunteer": attempt.volunteer_id, "late": brings.late,
         "notes": volunteer_calls.notes_left(session, attempt) if shift else [],
-        "in_hand": len({ticket.id for ticket in mine} - {ticket.id for ticket in errands}),
+        "in_hand": len({ticket.id for ticket in mine} - told),
         "occasion": occasion, "until": shift.ends_at.isoformat() if shift else "",
     }  # fmt: skip
 
 
+def _his(
+    session: Session, settings: Settings, volunteer_id: int, now: datetime, *, test: bool
+) -> dict[str, Any]:
+    """What a volunteer who rings goes through: what waits for him, what he has, what is late."""
+    mine = volunteer_calls.requests_of(session, volunteer_id, test=test)
+    late = [row.ticket_id for row in limits.standing(session, settings, volunteer_id, now)]
+    others = [session.get_one(Ticket, each) for each in dict.fromkeys(late)]
+    new = [*mine, *(each for each in others if each.state in OPEN and each not in mine)]
+    waits = {t.id for t in new if t.state in WAITING or t.assignee_id != volunteer_id}
+    return {
+        "volunteer": volunteer_id, "late": late, "committee": can_reach_committee(settings),
+        "waiting": [ticket.id for ticket in new if ticket.id in waits],
+        "errands": [ticket.id for ticket in new if ticket.id not in waits],
+        "untold": [ticket.id for ticket in others if ticket.state is State.DONE],
+    }  # fmt: skip
+
+
+def can_reach_committee(settings: Settings) -> bool:
+    return bool(settings.committee_phone) and settings.has_second_channel
+
+
 def _people_to_ring(session: Session, settings: Settings, now: datetime) -> Sequence[Any]:
+    if not settings.has_second_channel:
+        return []
     most = -(-settings.ring_all_seconds // settings.ring_person_seconds)
     return roster.people_to_ring(session, now)[:most]

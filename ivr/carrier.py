@@ -64,7 +64,7 @@ class Carrier:
     """The REST side of one carrier."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._client: Client | None = None
 
     def warm_up(self) -> None:
@@ -72,13 +72,17 @@ class Carrier:
         with suppress(TwilioException):  # without an account there is nothing to warm
             _ = self._connected().calls, self._connected().recordings
 
+    def keeps(self, url: str) -> bool:
+        """Whether a recording at this address is in this carrier's books."""
+        return url.startswith(f"{self.settings.carrier_api}/")
+
     def place_call(self, phone: str, token: str) -> str:
         """Ring a resident or a volunteer; the first webhook carries the token. Returns the carrier's identifier.
 
         Raises CarrierError where the call was surely not placed, PerhapsPlacedError where it may
         have been.
         """
-        settings, able = self._settings, self._settings.capabilities
+        settings, able = self.settings, self.settings.capabilities
         base = f"{settings.public_url}/ivr"
         options: dict[str, Any] = {
             "to": phone,
@@ -141,7 +145,7 @@ class Carrier:
 
     def _connected(self) -> Client:
         if self._client is None:
-            settings = self._settings
+            settings = self.settings
             http = TwilioHttpClient(timeout=settings.carrier_timeout_seconds)
             self._client = Client(
                 settings.carrier_account, settings.carrier_token, http_client=http

@@ -35,7 +35,18 @@ class Effect(StrEnum):
     TAKE = "take"  # he takes it
     TELL = "tell"  # and has the line tell the resident so
     PASS = "pass"  # somebody else is to do it
+    KEEP_TAKE = "keep_take"  # the recording just made is of a prompt
+    USE_TAKE = "use_take"  # and is to be heard by callers
+    REACHED = "reached"  # the resident whom a volunteer had the line ring
+    NOT_REACHED = "not_reached"
     FINISH = "finish"  # it is done; a key before it is the number of outings
+    SPOKEN = "spoken"  # he has spoken with the resident
+    TOLD = "told"  # and told them that it is done
+    WHY_MATERIALS = "why_materials"  # why he went out more than once
+    WHY_CLOSED = "why_closed"
+    WHY_BREAKDOWN = "why_breakdown"
+    WHY_WRONG_PLACE = "why_wrong_place"
+    WHY_IN_PERSON = "why_in_person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,7 @@ class Record:
     empty: str
     effect: Effect
     keys: Mapping[str, str] = field(default_factory=dict)  # a key that does more than end it
+    message: bool = True  # what is spoken is a resident's; else it counts as none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +122,9 @@ class Find:
     says: tuple[str, ...]
     nobody: str
     answered: str
-    whom: str = "volunteers"  # or committee; the fact of this name says how many can be rung
+    whom: str = (
+        "volunteers"  # or committee, or resident; the fact of this name says how many can be rung
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +146,16 @@ class Pin:
     says: tuple[str, ...]
     right: str
     locked: str
+    silence: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Number:
+    """Asks an administrator for the number of a prompt (R6a); the door says whether there is one."""
+
+    name: str
+    says: tuple[str, ...]
+    found: str
     silence: str
 
 
@@ -159,8 +183,8 @@ class End:
     effect: Effect | None = None
 
 
-Step = Menu | Record | Fork | Tell | Find | Each | Pin | Await | End
-Waiting = Menu | Record | Find | Pin | Await | End
+Step = Menu | Record | Fork | Tell | Find | Each | Pin | Number | Await | End
+Waiting = Menu | Record | Find | Pin | Number | Await | End
 Flow = Mapping[str, Step]
 
 
@@ -183,9 +207,12 @@ class Way(StrEnum):
     EMPTY = "empty"  # a recording without
     TAKEN = "taken"  # a volunteer took the call
     UNTAKEN = "untaken"
+    ENGAGED = "engaged"  # nor taken; the telephone that was rung is busy
     ADMITTED = "admitted"  # the PIN is right
     REFUSED = "refused"
     LOCKED = "locked"
+    FOUND = "found"  # there is a prompt of this number
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +255,8 @@ def advance(flow: Flow, place: Place, heard: Heard) -> Turn:
         return _after_find(flow, step, place, heard)
     if isinstance(step, Pin):
         return _after_pin(flow, step, place, heard)
+    if isinstance(step, Number):
+        return _after_number(flow, step, place, heard)
     if isinstance(step, Await):
         return _arrive(flow, step.name, place, (), ())  # whatever was heard meanwhile
     return replace(_arrive(flow, step.name, place, (), ()), effects=())  # said goodbye already
@@ -261,6 +290,8 @@ def steps_from(step: Step) -> Iterator[str]:
             yield from (step.then, step.done)
         case Pin():
             yield from (step.right, step.locked, step.silence)
+        case Number():
+            yield from (step.found, step.silence)
         case End():
             return
 
@@ -284,7 +315,7 @@ def _after_menu(flow: Flow, step: Menu, place: Place, heard: Heard) -> Turn:
 
 def _after_record(flow: Flow, step: Record, place: Place, heard: Heard) -> Turn:
     if heard.way is Way.SPEECH:
-        kept = _counted(place, "kept")
+        kept = _counted(place, "kept") if step.message else place
         leads = step.keys.get(heard.key, step.then)
         if _count(kept, "kept") >= MAX_RECORDINGS and "closing" in flow:
             leads = "closing"
@@ -317,7 +348,18 @@ def _after_pin(flow: Flow, step: Pin, place: Place, heard: Heard) -> Turn:
     return _arrive(flow, step.silence, _fresh(place), (), ())
 
 
-def _ask_again(step: Menu | Pin, place: Place, first: tuple[Said, ...]) -> Turn:
+def _after_number(flow: Flow, step: Number, place: Place, heard: Heard) -> Turn:
+    if heard.way is Way.FOUND:
+        chosen = replace(place, memory={**place.memory, "number": int(heard.key)})
+        return _arrive(flow, step.found, _fresh(chosen), (), ())
+    if heard.way is Way.UNKNOWN and _count(place, WRONG) < MAX_PINS:
+        return _ask_again(step, _counted(place, WRONG), (Said(prompt="S03"),))
+    if heard.way is not Way.UNKNOWN and _count(place, SILENT) == 0:
+        return _ask_again(step, _counted(place, SILENT), (Said(prompt="O22"),))
+    return _arrive(flow, step.silence, _fresh(place), (), ())
+
+
+def _ask_again(step: Menu | Pin | Number, place: Place, first: tuple[Said, ...]) -> Turn:
     words = step.again or step.says if isinstance(step, Menu) else step.says
     return Turn(replace(place, turn=place.turn + 1), (*first, *map(_said, words)))
 

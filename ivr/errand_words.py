@@ -11,14 +11,15 @@ from hotline.config import Settings
 from hotline.phone import Phone
 from ivr import own_words, prompts
 from ivr.engine import FACT
-from tickets import volunteer_calls
-from tickets.lifecycle import OPEN
+from tickets import checklist, volunteer_keys
+from tickets.lifecycle import OPEN, State
 from tickets.models import Kind, Recording, Ticket
-from tickets.volunteer_calls import WAITING
 
 Word = Mapping[str, Any]
 
 NUMBER = "D08"  # the prompt that says a resident's number
+LISTS = ("waiting", "errands", "untold")  # gone through in this order
+LONGEST_LIST = 6  # things to bring: more is not taken in by ear
 
 
 def speaks(prompt: str) -> bool:
@@ -34,12 +35,13 @@ def fill(
     match prompt:
         case "VOICE":
             return _voice(settings, item(session, memory), now)
-        case "D01" | "D02" | "D03" | "D14":
+        case "D01" | "D02" | "D03" | "D14" | "D25":
             until = memory.get(FACT + "until")
+            of = LISTS[:1] if prompt == "D03" else LISTS  # late is not new
             return [_word(prompt, {
                 "line": settings.line_name,
                 "until": prompts.spoken_deadline(datetime.fromisoformat(until), now) if until else "",
-                "count": prompts.spoken_count(len(memory[FACT + "errands"])),
+                "count": prompts.spoken_count(sum(len(memory.get(FACT + each) or ()) for each in of)),
             })]  # fmt: skip
         case "D24":
             return [_word(prompt, {"note": note}) for note in memory.get(FACT + "notes") or ()]
@@ -49,19 +51,33 @@ def fill(
         case "D06":
             ticket = item(session, memory)
             urgent = [_word("D18")] if ticket and ticket.urgent else []
-            return [*urgent, _word("D06", _when(ticket, len(_gone_through(memory)), now))]
+            late = (
+                [_word("D26")] if ticket and ticket.id in (memory.get(FACT + "late") or ()) else []
+            )
+            return [*urgent, *late, _word("D06", _when(ticket, len(_gone_through(memory)), now))]
         case "D22" | "D08":
             ticket = item(session, memory)
-            if ticket is None or not _can_be_his(ticket, volunteer_id):
+            if ticket is None or not volunteer_keys.can_be_his(session, ticket, volunteer_id):
                 return [_word("D16")] if prompt == "D08" else []
             return [_number(ticket) if prompt == "D08" else _word(prompt)]
+        case "D27":
+            ticket = item(session, memory)
+            wanted = [each.what for each in checklist.items(session, ticket)] if ticket else []
+            if not 0 < len(wanted) <= LONGEST_LIST:
+                return []
+            return [_word("D27", {"materials": "、".join(wanted)})]
+        case "D15":
+            return [_word("D15" if memory.get(FACT + "committee") else "D29")]
         case "D11":
             ticket = item(session, memory, before=True)
-            to = ticket and volunteer_calls.next_person(session, ticket, volunteer_id, now)
+            to = ticket and volunteer_keys.next_person(session, ticket, volunteer_id, now)
             return [_word("D11" if to else "D17")]
         case "V07":
             ticket = item(session, memory, before=True)
-            his = ticket is not None and ticket.assignee_id == volunteer_id and ticket.state in OPEN
+            known = {*OPEN, State.DONE, State.CLOSED}  # it may just have been done, in this call
+            his = (
+                ticket is not None and ticket.assignee_id == volunteer_id and ticket.state in known
+            )
             told = "V07" if ticket is not None and ticket.kind is Kind.ERRAND else "V10"
             return [_word(told if his else "D16")]
     return [_word(prompt)]
@@ -70,14 +86,20 @@ def fill(
 def item(session: Session, memory: Mapping[str, Any], *, before: bool = False) -> Ticket | None:
     """The request at which the lists stand, or the one that was asked about before it."""
     gone_through = _gone_through(memory)
-    exhausted = int(memory.get("errands", 0)) > len(memory.get(FACT + "errands") or ())
+    exhausted = int(memory.get(LISTS[-1], 0)) > len(memory.get(FACT + LISTS[-1]) or ())
     place = -2 if before and not exhausted else -1
     return session.get(Ticket, gone_through[place]) if len(gone_through) >= -place else None
 
 
+def look(session: Session, memory: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As a fact: whether the resident of the request at hand has heard from anybody."""
+    ticket = item(session, memory)
+    return {FACT + "contacted": ticket is None or ticket.contacted_at is not None}
+
+
 def _gone_through(memory: Mapping[str, Any]) -> Sequence[int]:
-    """The requests of this call so far: first those that wait for somebody, then those in hand."""
-    lists = (((memory.get(FACT + of) or ())[: int(memory.get(of, 0))]) for of in ("waiting", "errands"))  # fmt: skip
+    """The requests of this call so far, list after list."""
+    lists = (((memory.get(FACT + of) or ())[: int(memory.get(of, 0))]) for of in LISTS)
     return [ticket_id for each in lists for ticket_id in each]
 
 
@@ -105,8 +127,3 @@ def _when(ticket: Ticket | None, nth: int, now: datetime) -> dict[str, str]:
     at = local(ticket.opened_at) if ticket else now
     rounded = at.replace(minute=at.minute // 30 * 30)
     return {"nth": prompts.spoken_number(nth), "when": prompts.spoken_moment(rounded, now)}
-
-
-def _can_be_his(ticket: Ticket, volunteer_id: int) -> bool:
-    """It waits for somebody, or is his already."""
-    return ticket.state in WAITING or (ticket.assignee_id == volunteer_id)

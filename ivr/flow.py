@@ -1,5 +1,6 @@
 """The calls of this house, each from top to bottom: INBOUND and RETURN for residents, DUTY (we
-ring) and STAFF (they ring) for volunteers."""
+ring), STAFF (they ring) and BRIDGE (they press at the desk) for volunteers, STUDIO for whoever
+records prompts."""
 
 from ivr.engine import (
     WRONG,
@@ -11,6 +12,7 @@ from ivr.engine import (
     Flow,
     Fork,
     Menu,
+    Number,
     Pin,
     Record,
     Step,
@@ -101,63 +103,99 @@ RETURN: Flow = _flow(
     End("talked"),
 )  # fmt: skip
 
-# A volunteer is rung: at the start of duty, or because there is something new. Nothing of a
-# resident is said before somebody has pressed a key.
-DUTY: Flow = _flow(
-    Fork("ring", by="machine", to={"True": "machine"}, otherwise="occasion"),
-    Fork("occasion", by="occasion", to={"shift": "begins", "quiet_shift": "begins_quietly"}, otherwise="new"),
-    Menu("begins", ("two_seconds", "D01", "D23", "D04"), keys={"1": "ready", "0": "committee"}, silence="not_heard", wrong="not_heard"),
-    Menu("begins_quietly", ("two_seconds", "D02", "D23", "D05"), keys={"1": "noted", "0": "committee"}, silence="not_heard", wrong="not_heard"),
-    Menu("new", ("two_seconds", "D03", "D04"), keys={"1": "ready", "0": "committee"}, silence="not_heard", wrong="not_heard"),
-    Tell("noted", ("D24",), then="good_day", effect=Effect.HEARD),
-    Tell("ready", ("D24",), then="next", effect=Effect.HEARD),
+# A volunteer goes through his requests, whether we ring or he does: what waits for him, what he has
+# in hand, and what is done but nobody could be told.
+ERRANDS: Flow = _flow(
+    Each("new_ones", of="waiting", then="listen_new", done="his"),
+    Tell("listen_new", ("D06", "VOICE"), then="new_errand", effect=Effect.LISTEN),
+    Menu("new_errand", ("D07",), keys={"1": "taken", "2": "passed_new", "0": "committee"}, repeats="3", again=("VOICE", "D07"), silence="new_ones", wrong="new_ones", effects={"1": Effect.TAKE}),
+    Menu("taken", ("D22", "D27", "D08", "D09"), keys={"1": "new_ones", "2": "told", "0": "committee"}, repeats="3", again=("D08", "D09"), silence="new_ones", wrong="new_ones", effects={"2": Effect.TELL}),
+    Tell("told", ("D10",), then="new_ones"),
+    Tell("passed_new", ("D11",), then="new_ones", effect=Effect.PASS),
 
-    # one request after the other
-    Each("next", of="errands", then="listen", done="all_heard"),
-    Tell("listen", ("D06", "VOICE"), then="errand", effect=Effect.LISTEN),
-    Menu("errand", ("D07",), keys={"1": "taken", "2": "passed", "0": "committee"}, repeats="3", again=("VOICE", "D07"), silence="next", wrong="next", effects={"1": Effect.TAKE}),
-    Menu("taken", ("D22", "D08", "D09"), keys={"1": "next", "2": "told", "0": "committee"}, repeats="3", again=("D08", "D09"), silence="next", wrong="next", effects={"2": Effect.TELL}),
-    Tell("told", ("D10",), then="next"),
-    Tell("passed", ("D11",), then="next", effect=Effect.PASS),
+    Each("his", of="errands", then="listen", done="not_told"),
+    Tell("listen", ("D06", "VOICE", "D08"), then="errand", effect=Effect.LISTEN),
+    Menu("errand", ("V05",), keys={"1": "done", "2": "passed", "3": "not_yet", "0": "committee"}, again=("VOICE", "D08", "V05"), silence="his", wrong="his"),
+    Tell("passed", ("D11",), then="his", effect=Effect.PASS),
+    Fork("not_yet", by="contacted", to={"False": "spoken"}, otherwise="his"),
+    Menu("spoken", ("V14",), keys={"1": "his", "2": "his", "0": "committee"}, silence="his", wrong="his", patient=AT_ONCE, effects={"1": Effect.SPOKEN}),
+    Fork("done", by="contacted", to={"False": "spoken_and_done"}, otherwise="outings"),
+    Menu("spoken_and_done", ("V14",), keys={"1": "outings", "2": "outings", "0": "committee"}, silence="outings", wrong="outings", patient=AT_ONCE, effects={"1": Effect.SPOKEN}),
+    Menu("outings", ("V06",), keys=dict.fromkeys("01", "finished") | dict.fromkeys("23456789", "why"), silence="finished_uncounted", wrong="finished_uncounted", effects=dict.fromkeys("0123456789", Effect.FINISH)),
+    Menu("why", ("V12",), keys={"1": "finished", "2": "finished", "3": "why_else", "0": "committee"}, silence="finished", wrong="finished", effects={"1": Effect.WHY_MATERIALS, "2": Effect.WHY_CLOSED}),
+    Menu("why_else", ("V13",), keys={"1": "finished", "2": "finished", "3": "finished", "0": "committee"}, silence="finished", wrong="finished", effects={"1": Effect.WHY_BREAKDOWN, "2": Effect.WHY_WRONG_PLACE, "3": Effect.WHY_IN_PERSON}),
+    Tell("finished_uncounted", (), then="finished", effect=Effect.FINISH),
+    Tell("finished", ("V07",), then="his"),
+
+    Each("not_told", of="untold", then="listen_not_told", done="all_heard"),
+    Tell("listen_not_told", ("D06", "VOICE", "D28", "D08"), then="tell_them", effect=Effect.LISTEN),
+    Menu("tell_them", ("V11",), keys={"1": "told_them", "3": "not_told", "0": "committee"}, again=("D08", "V11"), silence="not_told", wrong="not_told", effects={"1": Effect.TOLD}),
+    Tell("told_them", ("V10",), then="not_told"),
 
     Find("committee", ("I30",), nobody="committee_away", answered="talked", whom="committee"),
-    End("all_heard", ("D12",)),
-    End("good_day", ("D21",)),
-    End("not_heard", ("D13",), effect=Effect.NOT_CONFIRMED),
-    End("machine", ("D14",), effect=Effect.MACHINE),
     End("committee_away", ("D15",)),
     End("talked"),
 )  # fmt: skip
 
+# A volunteer is rung: at the start of duty, because there is something new, or because something is
+# late. Nothing of a resident is said before somebody has pressed a key.
+DUTY: Flow = dict(ERRANDS) | _flow(
+    Fork("ring", by="machine", to={"True": "machine"}, otherwise="occasion"),
+    Fork("occasion", by="occasion", to={"shift": "begins", "quiet_shift": "begins_quietly", "late": "late"}, otherwise="new"),
+    Menu("begins", ("two_seconds", "D01", "D23", "D04"), keys={"1": "ready", "0": "committee"}, silence="not_heard", wrong="not_heard"),
+    Menu("begins_quietly", ("two_seconds", "D02", "D23", "D05"), keys={"1": "noted", "0": "committee"}, silence="not_heard", wrong="not_heard"),
+    Menu("new", ("two_seconds", "D03", "D04"), keys={"1": "ready", "0": "committee"}, silence="not_heard", wrong="not_heard"),
+    Menu("late", ("two_seconds", "D25", "D04"), keys={"1": "ready", "0": "committee"}, silence="not_heard", wrong="not_heard"),
+    Tell("noted", ("D24",), then="good_day", effect=Effect.HEARD),
+    Tell("ready", ("D24",), then="new_ones", effect=Effect.HEARD),
+
+    End("all_heard", ("D12",)),
+    End("good_day", ("D21",)),
+    End("not_heard", ("D13",), effect=Effect.NOT_CONFIRMED),
+    End("machine", ("D14",), effect=Effect.MACHINE),
+)  # fmt: skip
+
 # A volunteer's number rings: with a key and the PIN his requests, without them a resident like any.
-STAFF: Flow = dict(INBOUND) | _flow(
+STAFF: Flow = dict(INBOUND) | dict(ERRANDS) | _flow(
     Menu("ring", ("V01",), keys={"1": "pin", "0": "person"}, silence="anybody", wrong="anybody", wait="opening", patient=AT_ONCE),
     Fork("anybody", by="situation", to={"closed": "closed", "open_request": "greet_again"}, otherwise="greet"),
     Pin("pin", ("V02",), right="new_ones", locked="locked", silence="good_day"),
     End("locked", ("V04",)),
-
-    # what he has not taken yet, then what he has
-    Each("new_ones", of="waiting", then="listen_new", done="his"),
-    Tell("listen_new", ("D06", "VOICE"), then="new_errand", effect=Effect.LISTEN),
-    Menu("new_errand", ("D07",), keys={"1": "taken", "2": "passed_new", "0": "committee"}, repeats="3", again=("VOICE", "D07"), silence="new_ones", wrong="new_ones", effects={"1": Effect.TAKE}),
-    Menu("taken", ("D22", "D08", "D09"), keys={"1": "new_ones", "2": "told", "0": "committee"}, repeats="3", again=("D08", "D09"), silence="new_ones", wrong="new_ones", effects={"2": Effect.TELL}),
-    Tell("told", ("D10",), then="new_ones"),
-    Tell("passed_new", ("D11",), then="new_ones", effect=Effect.PASS),
-    Each("his", of="errands", then="listen", done="all_heard"),
-    Tell("listen", ("D06", "VOICE", "D08"), then="errand", effect=Effect.LISTEN),
-    Menu("errand", ("V05",), keys={"1": "outings", "2": "passed", "3": "his", "0": "committee"}, again=("VOICE", "D08", "V05"), silence="his", wrong="his"),
-    Menu("outings", ("V06",), keys=dict.fromkeys("0123456789", "finished"), silence="finished_uncounted", wrong="finished_uncounted", effects=dict.fromkeys("0123456789", Effect.FINISH)),
-    Tell("finished_uncounted", (), then="finished", effect=Effect.FINISH),
-    Tell("finished", ("V07",), then="his"),
-    Tell("passed", ("D11",), then="his", effect=Effect.PASS),
-
-    Find("committee", ("I30",), nobody="committee_away", answered="talked", whom="committee"),
     End("all_heard", ("V08",)),
     End("good_day", ("V09",)),
-    End("committee_away", ("D15",)),
 )  # fmt: skip
 
-FLOWS = {"inbound": INBOUND, "return": RETURN, "duty": DUTY, "staff": STAFF}
-OF_VOLUNTEERS = frozenset(STAFF) - frozenset(INBOUND) | {
-    "ring"
-}  # where a call of STAFF is no resident's
+# An administrator's number rings: as for any volunteer, and prompts are recorded, one after the
+# other. Nothing is in use that was not wanted by a key; what was spoken stands on the page.
+STUDIO: Flow = dict(STAFF) | _flow(
+    Menu("ring", ("S01",), keys={"1": "pin", "2": "studio_pin", "0": "person"}, silence="anybody", wrong="anybody", wait="opening", patient=AT_ONCE),
+    Pin("studio_pin", ("V02",), right="which", locked="locked", silence="good_day"),
+    Number("which", ("S02",), found="sentence", silence="good_day"),
+    Record("sentence", ("S04", "beep"), then="spoken", empty="unheard", effect=Effect.KEEP_TAKE, keys={"0": "person"}, message=False),
+    Menu("spoken", ("S05",), keys={"1": "in_use", "3": "sentence", "0": "committee"}, replays="2", silence="not_in_use", wrong="not_in_use", effects={"1": Effect.USE_TAKE}),
+    Tell("in_use", ("S06",), then="which"),
+    Tell("not_in_use", ("S08",), then="which"),
+    Fork("unheard", by="empty", to={"1": "unheard_yet", "2": "unheard_yet"}, otherwise="good_day"),
+    Tell("unheard_yet", ("S07",), then="which"),
+)  # fmt: skip
+
+# Somebody has pressed at the desk: their own telephone rings, and with a key the resident's.
+BRIDGE: Flow = _flow(
+    Fork("ring", by="machine", to={"True": "machine"}, otherwise="whisper"),
+    Menu("whisper", ("second", "B01"), keys={"1": "connecting", "0": "committee"}, silence="not_heard", wrong="not_heard", again=("B01",)),
+    Tell("connecting", ("B02",), then="connect", effect=Effect.HEARD),
+    Find("connect", (), nobody="not_reached", answered="talked", whom="resident"),
+    End("not_reached", ("B03",), effect=Effect.NOT_REACHED),
+    End("talked", effect=Effect.REACHED),
+    Find("committee", ("I30",), nobody="committee_away", answered="with_committee", whom="committee"),
+    End("committee_away", ("D15",), effect=Effect.NOT_CONFIRMED),
+    End("with_committee", effect=Effect.NOT_CONFIRMED),
+    End("not_heard", ("B04",), effect=Effect.NOT_CONFIRMED),
+    End("machine", (), effect=Effect.MACHINE),
+)  # fmt: skip
+
+FLOWS = {
+    "inbound": INBOUND, "return": RETURN, "duty": DUTY, "staff": STAFF, "studio": STUDIO, "bridge": BRIDGE,
+}  # fmt: skip
+# where a call of STAFF or STUDIO is no resident's
+OF_VOLUNTEERS = frozenset(STUDIO) - frozenset(INBOUND) | {"ring"}

@@ -25,6 +25,7 @@ SHEET: Mapping[str, str] = {
     "I30": "好，帮您找人，请不要挂。",
     "I31": "志愿者都在忙。请您把事情说一下，我们{within}内打给您。听到嘀一声，请说。",
     "I32": "{line}来电。接听请按1。",
+    "I33": "这条线接不过去。请您把事情说一下，我们{within}内打给您。听到嘀一声，请说。",
     "I40": "这里是{line}，通话会录音。现在下班了，您先说，{next_duty}我们打给您。有急病，请打120。",
     "I50": "对不起，电话出了点毛病。请过十分钟再打，或者打{committee_phone}。",
     # going out
@@ -73,6 +74,16 @@ SHEET: Mapping[str, str] = {
     "D22": "好，这件事归您了。",
     "D23": "您手里还有{in_hand}件没办完。",
     "D24": "上一班留了话：{note}。",
+    "D25": "您好，这里是{line}。有{count}件事过了时间，请您听一听。",
+    "D26": "这件事过了时间。",
+    "D27": "要带的东西：{materials}。",
+    "D28": "这件办好了，还没告诉他。请您打个电话，说一声。",
+    "D29": "这条线接不到居委会，请您直接打他们的电话。再见。",
+    # a volunteer has pressed at the desk
+    "B01": "这里是{line}。接通您要打的电话，请按1。",
+    "B02": "好，正在接通，请等一等。",
+    "B03": "没打通，请过一会儿再打。再见。",
+    "B04": "没关系，要打的时候再点一下。再见。",
     # a volunteer rings
     "V01": "通话会录音。值班的事，请按1。您自己有事，请等一等。",
     "V02": "请按您的密码，按完等一等。",
@@ -82,8 +93,21 @@ SHEET: Mapping[str, str] = {
     "V06": "为这件事出门几趟，就按几。没出门，请按0。",
     "V07": "好，记下了，我们打电话告诉他。",
     "V10": "好，记下了。",
+    "V11": "告诉他了，请按1。听下一件，请按3。",
+    "V12": "为什么多跑了？没带齐，请按1。没开门，请按2。别的，请按3。",
+    "V13": "机器坏了，请按1。走错地方，请按2。要他本人去，请按3。",
+    "V14": "跟他说过话了吗？说过了，请按1。还没有，请按2。",
     "V08": "没有别的事了，您辛苦了。再见。",
     "V09": "那您方便的时候再打。再见。",
+    # an administrator records prompts
+    "S01": "通话会录音。值班的事，请按1。录提示语，请按2。您自己有事，请等一等。",
+    "S02": "请按提示语的四位编号。",
+    "S03": "没有这个编号，请再按一次。",
+    "S04": "听到嘀一声，请念：{words}",
+    "S05": "听一遍，请按2。就用它，请按1。重新录，请按3。",
+    "S06": "好，过一会儿就用上。",
+    "S07": "没听到声音。",
+    "S08": "先不用它，网页上还能听。",
 }  # fmt: skip
 
 NEWS = {"accepted": "O11", "visited": "O12", "done": "O13", "materials": "O14"}
@@ -116,7 +140,12 @@ def text(prompt: str, slots: Mapping[str, str] | None = None) -> str:
         words = SHEET[prompt]
     except KeyError:
         raise UnknownPromptError(prompt) from None
-    return words.format_map({name: _speakable(value) for name, value in (slots or {}).items()})
+    return filled(words, slots or {})
+
+
+def filled(words: str, slots: Mapping[str, str]) -> str:
+    """Words of the sheet with their slots filled."""
+    return words.format_map({name: _speakable(value) for name, value in slots.items()})
 
 
 def has_slots(prompt: str) -> bool:

@@ -12,13 +12,21 @@ from sqlalchemy.orm import Session
 from hotline.config import Settings
 from ivr.engine import FACT, Effect
 from ivr.models import Call
-from tickets import ledger, promises, service
+from tickets import ledger, promises, ring_backs, service
 from tickets.ledger import CALLER
 from tickets.lifecycle import OPEN
 from tickets.models import Duty, Kind, Recording, Source, Ticket
 
 # What a recording step does with its message, by whichever webhook brings it.
-KEEPING = frozenset({Effect.KEEP, Effect.KEEP_INSTEAD, Effect.KEEP_WITH_REQUEST, Effect.KEEP_REPLY})
+KEEPING = frozenset(
+    {
+        Effect.KEEP,
+        Effect.KEEP_INSTEAD,
+        Effect.KEEP_WITH_REQUEST,
+        Effect.KEEP_REPLY,
+        Effect.KEEP_TAKE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ def _ticket_for(
     ):
         return about
     if call.phone is not None:
-        service.forget_ring_backs(session, call.phone, now)
+        ring_backs.forget(session, call.phone, now, test=call.test)
     return service.open_ticket(
         session, settings, now, kind=Kind.ERRAND, source=Source.MESSAGE, phone=call.phone, by=CALLER, call_id=call.id, test=call.test
     )  # fmt: skip

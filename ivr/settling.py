@@ -7,15 +7,25 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from ivr import calls, errand_words, recordings, turns
-from ivr.engine import FACT, Effect, End, Menu
+from ivr import calls, errand_words, recordings, spoken_takes, turns
+from ivr.engine import FACT, Effect, End, Menu, Way
 from ivr.flow import FLOWS, OF_VOLUNTEERS
 from ivr.models import Call, CallStatus
 from ivr.recordings import KEEPING, Reported
 from ivr.turns import Asked
-from tickets import ledger, return_calls, service, volunteer_calls
+from tickets import (
+    bridges,
+    ledger,
+    return_calls,
+    ring_backs,
+    service,
+    volunteer_calls,
+    volunteer_keys,
+)
+from tickets.bridges import Reached
 from tickets.lifecycle import Act, possible
-from tickets.models import Kind, Recording, ReturnTry, Source, Ticket
+from tickets.models import Duty, Kind, Recording, ReturnTry, Source, Ticket
+from tickets.outings import Reason
 from tickets.returns import Outcome
 
 SHORTEST_CALL_SECONDS = 3  # less is a wrong number or a pocket
@@ -24,8 +34,17 @@ SHORT_CALL_WINDOW = timedelta(minutes=30)
 SATISFACTION = {Effect.SATISFIED: 1, Effect.SO_SO: 2, Effect.NOT_SATISFIED: 3}
 TRIPS = {Effect.NO_TRIP: 0, Effect.ONE_TRIP: 1, Effect.MORE_TRIPS: 2}  # two stands for more
 THINGS_BACK = {Effect.ALL_BACK: True, Effect.NOT_BACK: False}
-ERRAND_EFFECTS = frozenset({Effect.LISTEN, Effect.TAKE, Effect.TELL, Effect.PASS, Effect.FINISH})
-OF_OURS = {"return": "回电结束", "duty": "给志愿者打的电话"}
+WHY = {
+    Effect.WHY_MATERIALS: Reason.MATERIALS, Effect.WHY_CLOSED: Reason.CLOSED,
+    Effect.WHY_BREAKDOWN: Reason.BREAKDOWN, Effect.WHY_WRONG_PLACE: Reason.WRONG_PLACE,
+    Effect.WHY_IN_PERSON: Reason.IN_PERSON,
+}  # fmt: skip
+ERRAND_EFFECTS = frozenset(WHY) | {
+    Effect.LISTEN, Effect.TAKE, Effect.TELL, Effect.PASS, Effect.FINISH, Effect.SPOKEN, Effect.TOLD
+}  # fmt: skip
+OF_STAFF = frozenset({"staff", "studio"})
+OF_OURS = {"return": "回电结束", "duty": "给志愿者打的电话", "bridge": "替志愿者接通的电话"}
+ENDS_OF_BRIDGE = frozenset({Effect.REACHED, Effect.NOT_REACHED})
 OUTCOMES = {
     Effect.HEARD: Outcome.HEARD,
     Effect.NOT_CONFIRMED: Outcome.NOT_CONFIRMED,
@@ -52,6 +71,8 @@ def carry_out(
         if effect in KEEPING:
             if said is not None:
                 owed += keep(session, settings, call, asked.turn - 1, effect, said, now)
+        elif effect is Effect.USE_TAKE:
+            spoken_takes.use(session, settings, asked, now)
         elif effect is Effect.TAKEN:
             take_unasked(session, settings, call, now)
         elif effect is Effect.OWE_RING_BACK:
@@ -59,7 +80,9 @@ def carry_out(
         elif effect in ERRAND_EFFECTS:
             owed += _errand(session, settings, asked, effect, now)
         elif (attempt := _attempt(session, call)) is not None:
-            if effect in SATISFACTION:
+            if effect in ENDS_OF_BRIDGE:
+                bridges.finish(session, attempt, _reached(session, asked, effect), now)
+            elif effect in SATISFACTION:
                 return_calls.rate(session, attempt, SATISFACTION[effect], now)
             elif effect in TRIPS:
                 return_calls.count_trips(session, settings, attempt, TRIPS[effect], now)
@@ -72,11 +95,17 @@ def carry_out(
     return owed
 
 
+def _reached(session: Session, asked: Asked, effect: Effect) -> Reached:
+    if effect is Effect.REACHED:
+        return Reached.TALKED
+    return Reached.BUSY if turns.heard(session, asked) == Way.ENGAGED else Reached.NO_ANSWER
+
+
 def _note_number(session: Session, asked: Asked, now: datetime) -> None:
     """A resident's number is among the words: that is an access, written before it is given."""
     ticket = errand_words.item(session, asked.memory)
     if ticket is not None and any(word.get("prompt") == errand_words.NUMBER for word in asked.says):
-        volunteer_calls.see_number(session, ticket, int(asked.memory[FACT + "volunteer"]), now)
+        volunteer_keys.see_number(session, ticket, int(asked.memory[FACT + "volunteer"]), now)
 
 
 def _errand(
@@ -90,17 +119,23 @@ def _errand(
         return []
     match effect:
         case Effect.LISTEN:
-            volunteer_calls.listen(session, ticket, volunteer_id, now)
+            volunteer_keys.listen(session, ticket, volunteer_id, now)
         case Effect.TAKE:
-            volunteer_calls.take(session, ticket, volunteer_id, now)
+            volunteer_keys.take(session, ticket, volunteer_id, now)
         case Effect.TELL:
-            return volunteer_calls.tell(session, ticket, volunteer_id, now)
+            return volunteer_keys.tell(session, ticket, volunteer_id, now)
         case Effect.PASS:
-            volunteer_calls.pass_on(session, settings, ticket, volunteer_id, now)
+            volunteer_keys.pass_on(session, settings, ticket, volunteer_id, now)
         case Effect.FINISH:
             key = turns.heard(session, asked).partition(":")[2]
             outings = int(key) if key.isdigit() else None
-            return volunteer_calls.finish(session, ticket, volunteer_id, now, outings=outings)
+            return volunteer_keys.finish(session, ticket, volunteer_id, now, outings=outings)
+        case Effect.SPOKEN:
+            volunteer_keys.spoke(session, ticket, volunteer_id, now)
+        case Effect.TOLD:
+            volunteer_keys.told(session, ticket, volunteer_id, now)
+        case _:
+            volunteer_keys.explain_outings(session, ticket, volunteer_id, WHY[effect], now)
     return []
 
 
@@ -114,6 +149,8 @@ def keep(
     now: datetime,
 ) -> list[int]:
     """Keep a message that question `turn` asked for. The call must be locked."""
+    if effect is Effect.KEEP_TAKE:
+        return spoken_takes.keep(session, settings, call, turn, said, now)
     about = calls.about(session, call) or recordings.ticket_in_mind(
         session, turns.newest(session, call.id).memory
     )
@@ -167,6 +204,9 @@ def hang_up(session: Session, settings: Settings, call_id: int, now: datetime) -
     if attempt is None:
         return []
     finish(session, settings, attempt, CallStatus(call.status), now)
+    if attempt.promise.duty is Duty.BRIDGE:
+        bridges.hang_up(session, attempt, now)
+        return []
     return volunteer_calls.hang_up(session, attempt, now) if attempt.volunteer_id else []
 
 
@@ -179,7 +219,7 @@ def settle(session: Session, settings: Settings, call: Call, now: datetime) -> s
         return "已登记"
     if call.taken_by is not None:
         return "志愿者接了"
-    if call.flow == "staff" and turns.newest(session, call.id).step in OF_VOLUNTEERS:
+    if call.flow in OF_STAFF and turns.newest(session, call.id).step in OF_VOLUNTEERS:
         return "值班的人打来"
     if _has_what_he_rang_for(session, call):
         return "问了进展"
@@ -206,6 +246,9 @@ def finish(
 def _end_try(
     session: Session, settings: Settings, attempt: ReturnTry, outcome: Outcome, now: datetime
 ) -> None:
+    if attempt.promise.duty is Duty.BRIDGE:
+        bridges.finish_try(session, attempt, outcome, now)
+        return
     whose = volunteer_calls if attempt.volunteer_id else return_calls
     whose.finish_try(session, settings, attempt, outcome, now)
 
@@ -218,10 +261,10 @@ def _owe_ring_back(session: Session, settings: Settings, call: Call, now: dateti
     )
     short_calls = session.scalar(
         select(func.count()).select_from(Call).where(
-            Call.phone == call.phone, Call.flow == "inbound", Call.started_at > now - SHORT_CALL_WINDOW, Call.id.not_in(left_words)
+            Call.phone == call.phone, Call.flow == "inbound", Call.test == call.test, Call.started_at > now - SHORT_CALL_WINDOW, Call.id.not_in(left_words)
         )
     )  # fmt: skip
-    service.owe_ring_back(
+    ring_backs.owe(
         session,
         settings,
         now,
@@ -246,7 +289,7 @@ def _has_what_he_rang_for(session: Session, call: Call) -> bool:
 
 
 def _left_something(session: Session, call: Call) -> bool:
-    return (
-        session.scalar(select(Recording.id).where(Recording.call_id == call.id).limit(1))
-        is not None
+    of_this = select(Recording.id).where(
+        Recording.call_id == call.id, Recording.ticket_id.is_not(None)
     )
+    return session.scalar(of_this.limit(1)) is not None

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from ivr import errand_words, news_words, own_words, prompts
+from ivr import errand_words, news_words, own_words, parts, prompts
 from ivr.engine import FACT, Said
 from tickets import service
 from tickets.models import Recording, Ticket
@@ -40,8 +40,13 @@ def fill(
     if not prompts.has_slots(prompt):
         return [{"prompt": prompt, "slots": {}}]
     match prompt:
+        case "S04":
+            spot = parts.NUMBERS[memory["number"]]
+            slots["words"] = parts.words(settings)[spot.prompt, spot.part]
         case "I04":
-            requests = service.open_requests(session, memory[FACT + "phone"])
+            requests = service.open_requests(
+                session, memory[FACT + "phone"], test=bool(memory.get(FACT + "test"))
+            )
             if int(which) > len(requests):
                 return []
             slots["progress"] = prompts.PROGRESS[requests[int(which) - 1].state]
@@ -57,6 +62,7 @@ def fill(
         case "I15":
             slots["materials"] = "、".join(memory[FACT + "materials"])
         case "I31":
+            prompt = "I31" if settings.has_second_channel else "I33"
             slots["within"] = prompts.spoken_duration(settings.contact_within_minutes)
         case "I40":
             start = next_start(session, now)

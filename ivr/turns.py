@@ -76,6 +76,7 @@ class Asked:
     step: Waiting
     says: Sequence[Mapping[str, Any]]
     memory: Mapping[str, Any]
+    at: datetime  # when it was first asked: whoever speaks it then speaks it when it is repeated
     effects: tuple[Effect, ...] = ()  # what is to be done because of it; none when it is repeated
 
 
@@ -120,6 +121,11 @@ def step_of(session: Session, call: Row[Any] | Call, number: int) -> Waiting | N
     return step(call.flow, row.step) if row else None
 
 
+def question(session: Session, call_id: int, number: int) -> Row[Any] | None:
+    """The turn that asked question `number`."""
+    return _run(session, ONE, {"call": call_id, "turn": number}).one_or_none()
+
+
 def before(session: Session, asked: Asked) -> Row[Any]:
     """The question whose answer led to this one."""
     return _run(session, ONE, {"call": asked.call_id, "turn": asked.turn - 1}).one()
@@ -134,7 +140,7 @@ def heard(session: Session, asked: Asked) -> str:
 def repeat(session: Session, call: Row[Any], number: int) -> Asked:
     """A question as it was asked before; nothing follows from it again."""
     row = _run(session, ONE, {"call": call.id, "turn": number}).one()
-    return Asked(call.id, row.number, step(call.flow, row.step), row.says, row.memory)
+    return Asked(call.id, row.number, step(call.flow, row.step), row.says, row.memory, row.at)
 
 
 def write(session: Session, planned: Planned, now: datetime) -> Asked:
@@ -159,6 +165,7 @@ def write(session: Session, planned: Planned, now: datetime) -> Asked:
                 step(planned.flow, place.step),
                 planned.says,
                 place.memory,
+                now,
                 planned.turn.effects,
             )
     call = find(session, planned.sid)

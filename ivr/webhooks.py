@@ -4,12 +4,13 @@ Whatever goes wrong inside, the caller hears a sentence: an exception is logged 
 answered by an apology, never by a 500.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import wraps
 from typing import Any, Protocol
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, g, request
 from sqlalchemy.orm import Session
 from twilio.request_validator import RequestValidator
 
@@ -19,15 +20,16 @@ from hotline.config import Capability, Settings
 from hotline.db import Database
 from hotline.phone import read_caller
 from hotline.store import Store
+from hotline.training import holding, training
 from ivr import calls, own_words, recordings, settling, sounds, turns
 from ivr.calls import Porter
 from ivr.carrier import read_status
-from ivr.engine import Effect, Find, Heard, Record, Way
+from ivr.engine import FACT, Effect, Find, Heard, Record, Way
 from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import CallStatus
 from ivr.turns import Asked, Planned
 from ivr.twiml import Scribe
-from ivr.voices import RecordedPrompts
+from ivr.voices import Voices
 from tickets import ledger
 from tickets.models import Recording, ReturnTry
 
@@ -35,6 +37,7 @@ log = logs.logger(__name__)
 
 FORM_MAX_BYTES = 64_000  # a carrier's form is about 1 kB
 MOST_DIGITS = 64  # a PIN is no longer; elsewhere the first key counts
+HASH = re.compile(r"[0-9a-f]{64}")
 NEVER_ASKED = 1_000_000  # a question number that cannot be: the newest question is asked again
 
 
@@ -55,22 +58,28 @@ class House(Protocol):
     def bell(self) -> Bell: ...
     @property
     def store(self) -> Store: ...
+    @property
+    def prompt_store(self) -> Store: ...
 
 
 def make_blueprint(house: House, porter: Porter) -> Blueprint:
     """The routes a carrier calls, under /ivr; the porter judges the PINs of volunteers."""
     settings = house.settings
-    voices = RecordedPrompts(settings.prompts)
+    voices = Voices()
     scribe = Scribe(settings, voices)
     validators = [RequestValidator(secret) for secret in settings.secrets]
-    fallback = scribe.apology(standalone=True)
+    browsers = training(settings)  # what they sign is a test
+    browsers_validators = [RequestValidator(secret) for secret in browsers.secrets]
+    fallback = scribe.apology()
     door = Blueprint("ivr", __name__, url_prefix="/ivr")
 
     def signed(view: Callable[[], str]) -> Callable[[], Response]:
         @wraps(view)
         def checked() -> Response:
             request.max_content_length = FORM_MAX_BYTES
-            if not _is_signed(settings, validators):
+            by_carrier = _is_signed(settings, validators)
+            g.test = settings.demo or not by_carrier
+            if not by_carrier and not _is_signed(browsers, browsers_validators):
                 log.warning("unsigned webhook refused", path=request.path)
                 abort(403)
             logs.about(call=request.form.get("CallSid", "-"))
@@ -78,7 +87,7 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
                 return _xml(view())
             except Exception:
                 log.exception("webhook failed", path=request.path)
-                return _xml(scribe.apology())
+                return _xml(scribe.apology(house.clock()))
             finally:
                 logs.forget()
 
@@ -90,6 +99,7 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
         bell after it. A question asked again is only read."""
         now, ring = house.clock(), None
         with house.db.reading() as session:
+            voices.look(session, now)
             asked = think(session)
         if asked is None:
             return scribe.hang_up()
@@ -106,13 +116,16 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
                 ring = calls.whom_to_ring(
                     session, settings, asked.step.whom, asked.memory, asked.call_id, now
                 )
-        return scribe.ask(asked.step, asked.says, turn=asked.turn, ring=ring)
+        slow = bool(asked.memory.get(FACT + "slow"))
+        return scribe.ask(
+            asked.step, asked.says, turn=asked.turn, at=asked.at, ring=ring, slow=slow
+        )
 
     def come_in(session: Session) -> Asked | Planned:
         caller = read_caller(
             request.form.get("From", ""), country=settings.country, area=settings.area_code
         )
-        return calls.ring(session, settings, _sid(), caller, house.clock(), test=settings.demo)
+        return calls.ring(session, settings, _sid(), caller, house.clock(), test=g.test)
 
     @door.post("/ring")
     @signed
@@ -156,7 +169,7 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
         call_id, number, who = (_number(name, 0) for name in ("call", "turn", "who"))
         digits = request.form.get("Digits")
         if digits is None and "silent" not in request.args:
-            return scribe.whisper(call_id, number, who)
+            return scribe.whisper(call_id, number, who, house.clock())
         if not (digits or "").startswith("1"):
             return scribe.hang_up()
         with house.db.writing() as session:
@@ -210,12 +223,16 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
             abort(404)
         return _wav(sounds.wav(name))
 
-    @door.get("/prompt/<prompt>.wav")
-    def prompt(prompt: str) -> Response:
-        kept_in = request.args.get("set", "")
-        if not voices.recorded(prompt, kept_in):
+    @door.get("/prompt/<sha256>.wav")
+    def prompt(sha256: str) -> Response:
+        """A take by the hash of its sound: nobody guesses it, and what is under it never changes."""
+        if not HASH.fullmatch(sha256):
             abort(404)
-        return _wav(voices.wav(prompt, kept_in))
+        try:
+            with house.prompt_store.open(f"{sha256[:2]}/{sha256}.wav") as file:
+                return _wav(file.read(), age_seconds=31_536_000)
+        except FileNotFoundError:
+            abort(404)
 
     def played(recording: Recording) -> Response:
         """A recording's sound: from our store, or, in the first seconds, from the carrier."""
@@ -223,7 +240,7 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
             if recording.key is not None:
                 with house.store.open(recording.key) as file:
                     return _own(file.read(), recording.media_type)
-            coming = fetch(settings, recording.url)
+            coming = fetch(holding(settings, recording.url), recording.url)
             return _own(b"".join(coming.blocks()), coming.media_type)
         except (NotYetError, RefusedError, FileNotFoundError) as error:
             log.warning("a recording cannot be played", why=str(error))
@@ -285,7 +302,9 @@ def _heard(session: Session, settings: Settings) -> Heard:
     digits = form.get("Digits", "")
     key, hung_up = ("", True) if digits == "hangup" else (digits[:MOST_DIGITS], False)
     if "DialCallStatus" in form:
-        return Heard(Way.TAKEN if _was_taken(session, settings, form) else Way.UNTAKEN)
+        if _was_taken(session, settings, form):
+            return Heard(Way.TAKEN)
+        return Heard(Way.ENGAGED if form["DialCallStatus"] == "busy" else Way.UNTAKEN)
     if (said := recordings.reported(form)) is not None:
         return Heard(Way.EMPTY if _is_empty(settings, said) else Way.SPEECH, key, hung_up)
     if "empty" in request.args:
@@ -300,7 +319,7 @@ def _was_taken(session: Session, settings: Settings, form: Mapping[str, str]) ->
         return row is not None
     step = turns.step(row.flow, turns.newest(session, row.id).step)
     whispers = Capability.WHISPER in settings.capabilities
-    return (not whispers or (isinstance(step, Find) and step.whom == "committee")) and form[
+    return (not whispers or (isinstance(step, Find) and step.whom != "volunteers")) and form[
         "DialCallStatus"
     ] in {
         "completed",
@@ -343,7 +362,6 @@ def _own(sound: bytes, media_type: str) -> Response:
     )
 
 
-def _wav(sound: bytes) -> Response:
-    return Response(
-        sound, content_type="audio/wav", headers={"Cache-Control": "public, max-age=86400"}
-    )
+def _wav(sound: bytes, *, age_seconds: int = 86_400) -> Response:
+    kept = {"Cache-Control": f"public, max-age={age_seconds}"}
+    return Response(sound, content_type="audio/wav", headers=kept)

@@ -23,7 +23,8 @@ def serving(folder: Path, clock: HandClock, **given: Any) -> Iterator["Served"]:
     """The house of `desk_house` behind a socket of its own."""
     server = make_server("127.0.0.1", 0, lambda _, __: [], threaded=True)
     url = f"http://127.0.0.1:{server.port}"
-    desk = open_desk(folder, clock, public_url=url, carrier_api_url=f"{url}/twin", **given)
+    where = {"public_url": url, "carrier_api_url": f"{url}/twin", "listen": f"127.0.0.1:{server.port}"}  # fmt: skip
+    desk = open_desk(folder, clock, **{**where, **given})
     server.app = desk.app
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -37,10 +38,17 @@ def serving(folder: Path, clock: HandClock, **given: Any) -> Iterator["Served"]:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*flags: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+            executable_path="/usr/bin/chromium",
+            args=[
+                "--no-sandbox",
+                *flags,
+                "--disable-background-timer-throttling",
+                "--disable-backgrounding-occluded-windows",
+                "--disable-renderer-backgrounding",
+            ],
         )
         yield browser
         browser.close()

@@ -11,8 +11,10 @@ from typing import Any
 import postgres
 import pytest
 from carriers.company import Company
+from carriers.door import FlaskDoor
 from flask import Flask
 from ledger_books import DatabaseBooks
+from lines import open_line
 from sqlalchemy import create_engine, make_url, text
 
 from hotline import logs
@@ -136,6 +138,20 @@ def house(
     yield opened
     opened.books.hands.close()
     opened.runtime.close()
+
+
+@pytest.fixture
+def company() -> Iterator[Company]:
+    """The carrier, where a test does not care which."""
+    with open_line("twilio") as company:
+        yield company
+
+
+@pytest.fixture
+def line(house: TestHouse, company: Company) -> Company:
+    """The carrier, connected with the house."""
+    company.connect(FlaskDoor(house.app), house.public_url, house.clock)
+    return company
 
 
 class DeafBell:

@@ -26,7 +26,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from ivr.exchange.audio import tone
 from ivr.exchange.server import Exchange
-from ivr.exchange.settings import ExchangeSettings, Trunk
+from ivr.exchange.settings import EngineKind, ExchangeSettings, Trunk
 
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "a-secret-of-the-tests"
@@ -180,19 +180,11 @@ class Running:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE)
 
     def until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, "it never came to that"
-            time.sleep(0.02)
+        until(condition, seconds)
 
     def wait_for_recording(self) -> None:
         """Until a recording has begun: the beep is over and the caller may speak."""
-        folder = self.settings.data_folder / "recordings"
-        if ON_ASTERISK:
-            folder = self.settings.asterisk.sounds_folder.parents[2] / "spool" / "recording"
-            self.until(lambda: any(folder.iterdir()))
-        else:
-            self.until(lambda: any(folder.glob("*.?law")))
+        wait_for_recording(self.settings)
 
     def recording(self, sid: str) -> np.ndarray:
         """A recording as the application fetches it."""
@@ -214,6 +206,21 @@ class Running:
         return client
 
 
+def wait_for_recording(settings: ExchangeSettings) -> None:
+    """Until a recording has begun: the beep is over and the caller may speak."""
+    folder, ending = settings.data_folder / "recordings", "*.?law"
+    if settings.engine is EngineKind.ASTERISK:
+        folder, ending = settings.asterisk.sounds_folder.parents[2] / "spool" / "recording", "*"
+    until(lambda: any(folder.glob(ending)))
+
+
+def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.02)
+
+
 @dataclass
 class House:
     """Everything of one test."""
@@ -225,12 +232,18 @@ class House:
 
     def exchange(self, **changes: Any) -> Running:
         more = {name: changes.pop(name) for name in ("is_known", "clock") if name in changes}
-        settings = ExchangeSettings(**{**self.settings, **changes})
-        if ON_ASTERISK and "engine" not in changes:
-            settings = self._on_asterisk(settings)
-        running = Running(settings, **more).start()
+        running = Running(self.arranged(**changes), **more).start()
         self.started.append(running)
         return running
+
+    def arranged(self, **changes: Any) -> ExchangeSettings:
+        """The settings of an exchange, and the Asterisk it needs, if any."""
+        settings = ExchangeSettings(**{**self.settings, **changes})
+        return (
+            self._on_asterisk(settings)
+            if ON_ASTERISK and settings.engine is EngineKind.PYTHON
+            else settings
+        )
 
     def _on_asterisk(self, settings: ExchangeSettings) -> ExchangeSettings:
         """The same house on a real Asterisk, which stays when the exchange is started anew."""
@@ -244,7 +257,6 @@ class House:
 
 def default_settings(folder: Path, app: Any) -> dict[str, Any]:
     rtp = free_port(pair=True)
-    rtp = rtp if rtp < 60000 else 42000
     return {
         "account_sid": ACCOUNT,
         "auth_token": TOKEN,

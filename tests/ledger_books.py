@@ -38,7 +38,7 @@ from tickets.models import (
 from tickets.outings import Went
 from tickets.returns import Outcome
 from worker.jobs import Hands
-from worker.sweep import sweep
+from worker.sweep import remind, sweep
 
 NAMES = {
     State.NEW: "已登记", State.ASSIGNED: "已派单", State.IN_HAND: "办理中", State.WAITING: "待补材料",
@@ -70,6 +70,7 @@ class DatabaseBooks:
                 Volunteer(name="王秀兰", phone="+8613900000001"),
                 Volunteer(name="陈国庆", phone="+8613900000002"),
                 Volunteer(name="李爱华", phone="+8613900000003", role=Role.LEAD),
+                Volunteer(name="管理员", phone="+8613900000004", role=Role.ADMIN),
             ]
             session.add_all(people)
             session.flush()
@@ -228,6 +229,7 @@ class DatabaseBooks:
         self._sweep(self.hands)
 
     def _sweep(self, hands: Hands) -> None:
+        remind(hands)
         for _ in range(MOST_SWEEPS):
             if sweep(hands, None) == 0:
                 return

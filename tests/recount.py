@@ -49,8 +49,11 @@ def recount(sheets: Sheets, start: datetime, end: datetime, now: datetime) -> di
     def on_time(t: dict[str, Any]) -> bool:
         return bool(t["办完时间"]) and t["办完时间"] <= t["办理期限"]
 
+    ended = defaultdict(list)
+    for call in sheets["calls"]:
+        ended[str(call["求助序号"])].append(call["结束时间"])
     minutes = sorted(
-        _minutes_on_duty(sheets, t) for t in errands if inside(t["联系时间"])
+        _minutes_on_duty(sheets["duty"], ended[str(t["序号"])], t) for t in errands if inside(t["联系时间"])
     )  # fmt: skip
     return {
         "reached": of(calls, lambda c: c["志愿者接了"] == "是" or c["留了话"] == "是"),
@@ -97,12 +100,11 @@ def _reasons(sheets: Sheets, start: datetime, end: datetime) -> Counter[str]:
     return found
 
 
-def _minutes_on_duty(sheets: Sheets, ticket: dict[str, Any]) -> int:
+def _minutes_on_duty(duty: list[dict[str, Any]], ended: list[str], ticket: dict[str, Any]) -> int:
     """Second by second it would be the same: the shifts cut to the wait, overlaps once."""
-    ended = [c["结束时间"] for c in sheets["calls"] if str(c["求助序号"]) == str(ticket["序号"])]
     began = max([ticket["登记时间"], *filter(None, ended)])
     pieces = sorted(
-        (max(s["开始"], began), min(s["结束"], ticket["联系时间"])) for s in sheets["duty"]
+        (max(s["开始"], began), min(s["结束"], ticket["联系时间"])) for s in duty
     )  # fmt: skip
     waited, reached = timedelta(), datetime.min  # noqa: DTZ901
     for start, end in pieces:

@@ -1,8 +1,11 @@
 """A scripted Asterisk: ARI's commands and events as a real one gives them, without telephones.
 
-Written after Asterisk's own ARI documentation and a trial with a real one: a bad path is a
-warning and 201, a recording can be fetched only after RecordingFinished, on a hang-up
-RecordingFinished comes before the channel is gone.
+Written after what an Asterisk 22.10 did (`make test-asterisk`): a bad path is a warning and 201; a
+recording can be fetched only after RecordingFinished; a caller's hang-up is ChannelHangupRequest
+without a cause, then PlaybackFinished "failed" or RecordingFinished, then StasisEnd and no more; a
+call of ours ends with ChannelDestroyed, which has the cause; a bridged channel cannot be recorded
+(409) until it has left; a box that is off is asked for 32 s and ends as 18 without ever ringing,
+one known to be off is refused at once (500).
 """
 
 import asyncio
@@ -32,8 +35,12 @@ class Channel:
     state: str = "Ring"
     heard: list[np.ndarray] = field(default_factory=list)
     recording: str = ""
+    playing: str = ""
+    bridge: str = ""
+    silent: bool = False  # silence is being sent
     spoken: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int16))
     cause: int = 0
+    ours: bool = False  # we rang it
 
 
 class ScriptedAsterisk:
@@ -47,7 +54,7 @@ class ScriptedAsterisk:
         self.stored: dict[str, bytes] = {}
         self.bridges: dict[str, list[str]] = {}
         self.sockets: list[web.WebSocketResponse] = []
-        self.on_originate = "answer"  # or busy, silent, fail
+        self.on_originate = "answer"  # or busy, silent, off, fail
         self._changed = threading.Condition()
 
     def __enter__(self) -> "ScriptedAsterisk":
@@ -132,19 +139,23 @@ class ScriptedAsterisk:
                 return web.json_response({"id": bridge})
             case ("POST", "bridges", bridge, "addChannel"):
                 self.bridges[bridge] += query["channel"].split(",")
+                for channel in self.bridges[bridge]:
+                    self.channels[channel].bridge = bridge
                 return web.Response(status=204)
             case ("DELETE", "bridges", bridge):
+                self.loop.call_later(0.05, self._empty, bridge)
                 return web.Response(status=204)
             case ("DELETE", "playbacks", playback):
-                task = self.playbacks.pop(playback, None)
-                if task is None:
+                if playback not in self.playbacks:
                     return web.json_response({"message": "Playback not found"}, status=404)
-                task.cancel()
-                self._tell("PlaybackFinished", playback={"id": playback, "state": "done"})
+                self._end_playback(playback, "done")
                 return web.Response(status=204)
             case ("POST", "recordings", "live", name, "stop"):
-                self._finish_recording(name)
+                if not self._finish_recording(name):
+                    return web.json_response({"message": "Recording not found"}, status=404)
                 return web.Response(status=204)
+            case ("GET", "recordings", "stored"):
+                return web.json_response([{"name": n, "format": "wav"} for n in self.stored])
             case ("GET", "recordings", "stored", name, "file"):
                 if name not in self.stored:
                     return web.json_response({"message": "Recording not found"}, status=404)
@@ -162,20 +173,30 @@ class ScriptedAsterisk:
         if self.on_originate == "fail":
             return web.json_response({"message": "Allocation failed"}, status=500)
         number = query["endpoint"].split("/")[1].split("@")[0]
-        new = self.channels[channel] = Channel(channel, number, "Down")
-        self.loop.call_later(0.02, self._ringing, new)
+        new = self.channels[channel] = Channel(channel, number, "Down", ours=True)
+        self._dial(new, "")
+        if self.on_originate != "off":
+            self.loop.call_later(0.02, self._ringing, new)
         if self.on_originate == "answer":
             self.loop.call_later(0.1, self._picked_up, new, query["appArgs"])
         if self.on_originate == "busy":
             self.loop.call_later(0.1, self._gone, new, 17)
+        if self.on_originate == "off":
+            self.loop.call_later(0.1, self._gone, new, 18)
         return web.json_response(self._json(new))
+
+    def _dial(self, channel: Channel, status: str) -> None:
+        self._tell("Dial", dialstatus=status, forward="", peer=self._json(channel))
 
     def _ringing(self, channel: Channel) -> None:
         channel.state = "Ringing"
         self._tell("ChannelStateChange", channel=self._json(channel))
+        self._dial(channel, "RINGING")
 
     def _picked_up(self, channel: Channel, args: str) -> None:
         channel.state = "Up"
+        self._tell("ChannelStateChange", channel=self._json(channel))
+        self._dial(channel, "ANSWER")
         self._tell("StasisStart", channel=self._json(channel), args=[args])
 
     def _channel(
@@ -186,20 +207,27 @@ class ScriptedAsterisk:
             return web.json_response({"message": "Channel not found"}, status=404)
         match (method, *act):
             case ("DELETE",):
-                self._gone(channel, int(query.get("reason_code", 16)))
+                self._gone(channel, int(query.get("reason_code", 16)), soft=True)
             case ("POST", "answer"):
                 channel.state = "Up"
+                self._tell("ChannelStateChange", channel=self._json(channel))
+            case ("POST" | "DELETE", "silence"):
+                channel.silent = method == "POST"
             case ("POST", "ring"):
                 pass
             case ("POST", "play", playback):
                 path = Path(query["media"].removeprefix("sound:") + ".wav")
+                channel.playing, channel.silent = playback, False
                 self.playbacks[playback] = self.loop.create_task(
                     self._play(channel, playback, read_wav(path))
                 )
                 return web.json_response({"id": playback, "state": "queued"}, status=201)
             case ("POST", "record"):
                 assert query["terminateOn"] == "none"
+                if channel.bridge:
+                    return web.json_response({"message": "Channel is in a bridge"}, status=409)
                 channel.recording = query["name"]
+                self._tell("RecordingStarted", recording=self._recording(channel, "recording"))
                 return web.json_response({"name": query["name"], "state": "queued"}, status=201)
             case ("GET",):
                 return web.json_response(self._json(channel))
@@ -211,26 +239,59 @@ class ScriptedAsterisk:
             await asyncio.sleep(len(samples) / RATE)
         finally:
             channel.heard.append(samples[: int((time.monotonic() - began) * RATE)])
-        self.playbacks.pop(playback, None)
-        self._tell("PlaybackFinished", playback={"id": playback, "state": "done"})
+        self._end_playback(playback, "done")
 
-    def _finish_recording(self, name: str) -> None:
+    def _end_playback(self, playback: str, state: str) -> None:
+        self.playbacks.pop(playback).cancel()
+        for channel in self.channels.values():
+            if channel.playing == playback:
+                channel.playing = ""
+                what = {"id": playback, "target_uri": f"channel:{channel.id}", "state": state}
+                self._tell("PlaybackFinished", playback=what)
+
+    def _recording(self, channel: Channel, state: str) -> dict[str, str]:
+        return {
+            "name": channel.recording,
+            "format": "wav",
+            "state": state,
+            "target_uri": f"channel:{channel.id}",
+        }
+
+    def _finish_recording(self, name: str) -> bool:
+        """Whether there was such a one."""
         for channel in self.channels.values():
             if channel.recording == name:
-                channel.recording = ""
                 self.stored[name] = _wav(channel.spoken)
-                self._tell("RecordingFinished", recording={"name": name, "state": "done"})
+                self._tell("RecordingFinished", recording=self._recording(channel, "done"))
+                channel.recording = ""
+                return True
+        return False
 
-    def _gone(self, channel: Channel, cause: int) -> None:
+    def _empty(self, bridge: str) -> None:
+        for name in self.bridges[bridge]:
+            if (channel := self.channels.get(name)) is not None:
+                channel.bridge = ""
+                self._tell("ChannelLeftBridge", channel=self._json(channel), bridge={"id": bridge})
+        self._tell("BridgeDestroyed", bridge={"id": bridge})
+
+    def _gone(self, channel: Channel, cause: int, *, soft: bool = False) -> None:
         channel.cause = cause
-        name = channel.recording
-        if name:
-            self._finish_recording(name)
-        self.channels.pop(channel.id, None)
-        self._tell("ChannelHangupRequest", channel=self._json(channel), cause=cause)
-        if channel.state == "Up":
+        answered = channel.state in {"Up", "Ring"}  # it is in our application
+        told: dict[str, Any] = {"cause": 32, "soft": True} if soft else {}
+        if not answered and not soft:
+            told = {"cause": cause}
+        self._tell("ChannelHangupRequest", channel=self._json(channel), **told)
+        if channel.playing:
+            self._end_playback(channel.playing, "failed")
+        if channel.recording:
+            self._finish_recording(channel.recording)
+        del self.channels[channel.id]
+        if answered:
             self._tell("StasisEnd", channel=self._json(channel))
-        self._tell("ChannelDestroyed", channel=self._json(channel), cause=cause)
+        else:
+            self._dial(channel, "BUSY" if cause == 17 else "NOANSWER")
+        if channel.ours:
+            self._tell("ChannelDestroyed", channel=self._json(channel), cause=cause)
 
     # What the test does
 
@@ -244,12 +305,12 @@ class ScriptedAsterisk:
         self.loop.call_soon_threadsafe(run)
         assert done.wait(5)
 
-    def rings(self, number: str) -> Channel:
+    def rings(self, number: str, presentation: str = "allowed_not_screened") -> Channel:
         channel = Channel(f"in-{time.monotonic_ns()}", number)
 
         def work() -> None:
             self.channels[channel.id] = channel
-            self._tell("StasisStart", channel=self._json(channel), args=[])
+            self._tell("StasisStart", channel=self._json(channel), args=[presentation])
 
         self.do(work)
         return channel

@@ -2,6 +2,7 @@
 
 import json
 import queue
+import random
 import socket
 import subprocess
 import threading
@@ -188,16 +189,19 @@ class Phone:
         return read_wav(files[call - 1]) if len(files) >= call else np.zeros(0, np.int16)
 
 
+_given: set[int] = set()
+
+
 def free_port(*, pair: bool = False) -> int:
-    """A port nobody uses, on loopback, for UDP and TCP; with `pair`, an even one and the next."""
-    for _ in range(200):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+    """A port nobody uses, on loopback, for UDP and TCP; with `pair`, an even one and the next.
+
+    Below the ports that the system gives to whoever asks for any: those go in a moment.
+    """
+    for _ in range(500):
+        port = random.randrange(12_000, 30_000, 2)
         wanted = (port, port + 1) if pair else (port,)
-        if pair and port % 2:
-            continue
-        if all(_is_free(p, kind) for p in wanted for kind in (1, 2)):
+        if not _given & set(wanted) and all(_is_free(p, kind) for p in wanted for kind in (1, 2)):
+            _given.update(wanted)
             return port
     raise OSError("no free port")
 

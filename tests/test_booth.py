@@ -60,9 +60,8 @@ def strangers() -> Iterator[set[int]]:
 
 def children() -> set[int]:
     """The children of this process, the dead that nobody has waited for included."""
-    return set(
-        map(int, Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split())
-    )
+    of_threads = Path("/proc/self/task").glob("*/children")
+    return {int(child) for each in of_threads for child in each.read_text().split()}
 
 
 @pytest.fixture

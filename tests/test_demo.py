@@ -24,7 +24,7 @@ from hotline.config import Settings
 from hotline.db import Database
 from hotline.doctor import Health, examine
 from hotline.exchange import DEMONSTRATION_CALLER
-from hotline.household import child_environment
+from hotline.processes import child_environment
 from tickets import audit, ledger, service
 from tickets.lifecycle import Act
 from tickets.models import Promise, Recording, ReturnTry, Ticket, Transcript

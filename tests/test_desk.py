@@ -196,16 +196,6 @@ def test_two_people_at_one_request_lose_nothing(desk: DeskHouse) -> None:
     assert desk.ticket(other).state is State.ASSIGNED
 
 
-def test_a_session_that_ended_shows_what_was_typed(desk: DeskHouse) -> None:
-    desk.request()
-    wang = desk.visit("王秀兰")
-    wang.posts("/leave")
-    wang.posts("/recording/1/text", text="写了半天的字", seen_text="")
-    assert wang.status == 401
-    assert "您已经退出了" in wang.text
-    assert "写了半天的字" in wang.text
-
-
 def test_asking_for_materials_owes_a_call_with_the_list(desk: DeskHouse) -> None:
     ticket = desk.request()
     wang = desk.visit("王秀兰")

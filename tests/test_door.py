@@ -155,5 +155,5 @@ def test_all_processes_sign_with_one_key(desk: DeskHouse) -> None:
 def test_pages_that_are_not_there_say_so(desk: DeskHouse) -> None:
     assert "没有这一页" in desk.visit("王秀兰").opens("/request/99").text
     assert "没有这一页" in desk.visit().opens("/nothing").text
-    assert desk.visit().opens("/phone").status == 404, "the telephone is the demonstration's only"
+    assert desk.visit("王秀兰").opens("/phone").status == 403, "the telephone is an administrator's"
     assert desk.visit().opens("/twin/2010-04-01/Accounts/x/Calls.json").status == 404

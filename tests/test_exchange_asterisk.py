@@ -1,14 +1,19 @@
 """The Asterisk engine against a scripted ARI; `make test-asterisk` tries a real one."""
 
+import multiprocessing
+import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from exchange_house import OUR_NUMBER, House, Running, find, house, prompt, wav_bytes
+from exchange_house import OUR_NUMBER, House, Running, find, house, prompt, until, wav_bytes
 from scripted_asterisk import PASSWORD, USER, ScriptedAsterisk
 
 from ivr.exchange import asterisk_config
+from ivr.exchange.server import main
 from ivr.exchange.settings import Asterisk, EngineKind, ExchangeSettings, Trunk
 
 GREETING, REQUEST = prompt(1, 3.0), prompt(7, 2.0)
@@ -26,7 +31,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def stage(tmp_path: Path) -> Iterator[tuple[House, ScriptedAsterisk]]:
     with ScriptedAsterisk() as asterisk, house(tmp_path) as home:
         home.app.sounds["/greeting.wav"] = wav_bytes(GREETING)
         home.app.pages["/voice"] = lambda form: (
@@ -38,16 +43,22 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
             '<Gather action="/confirmed" numDigits="1" timeout="9" finishOnKey="">'
             "<Play>/greeting.wav</Play></Gather>"
         )
-        exchange = home.exchange(
-            engine=EngineKind.ASTERISK,
-            asterisk=Asterisk(
+        home.settings |= {
+            "engine": EngineKind.ASTERISK,
+            "asterisk": Asterisk(
                 url=f"http://127.0.0.1:{asterisk.port}",
                 username=USER,
                 password=PASSWORD,
                 sounds_folder=tmp_path / "sounds",
             ),
-        )
-        yield Scene(home, asterisk, exchange)
+        }
+        yield home, asterisk
+
+
+@pytest.fixture
+def scene(stage: tuple[House, ScriptedAsterisk]) -> Scene:
+    home, asterisk = stage
+    return Scene(home, asterisk, home.exchange())
 
 
 def test_a_caller_presses_speaks_and_hangs_up(scene: Scene) -> None:
@@ -87,6 +98,11 @@ def test_silence_ends_a_message_and_an_empty_one_falls_through(scene: Scene) -> 
     assert grandma.cause == 16
 
 
+def test_a_withheld_number_stays_withheld(scene: Scene) -> None:
+    scene.asterisk.rings("13812345678", "prohib_passed_screen")
+    assert scene.home.app.wait_for("/voice").form["From"] == "anonymous"
+
+
 def test_a_key_ends_a_message(scene: Scene) -> None:
     scene.home.app.pages["/voice"] = lambda form: MESSAGE.replace(
         'finishOnKey=""', 'finishOnKey="123#"'
@@ -122,7 +138,8 @@ def test_a_return_call(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "outcome"), [("busy", "busy"), ("silent", "no-answer"), ("fail", "failed")]
+    ("how", "outcome"),
+    [("busy", "busy"), ("silent", "no-answer"), ("off", "failed"), ("fail", "failed")],
 )
 def test_a_call_that_is_not_answered(scene: Scene, how: str, outcome: str) -> None:
     scene.asterisk.on_originate = how
@@ -138,7 +155,7 @@ def test_a_volunteer_takes_the_call(scene: Scene) -> None:
     scene.home.app.pages["/whisper"] = lambda form: (
         '<Gather action="/taken" numDigits="1" timeout="5"/><Hangup/>'
     )
-    scene.home.app.pages["/dialled"] = lambda form: "<Hangup/>"
+    scene.home.app.pages["/dialled"] = lambda form: MESSAGE
     grandma = scene.asterisk.rings("13812345678")
     scene.home.app.wait_for("/whisper")
     (volunteer,) = [c for c in scene.asterisk.channels.values() if c is not grandma]
@@ -148,7 +165,10 @@ def test_a_volunteer_takes_the_call(scene: Scene) -> None:
     scene.asterisk.hangs_up(volunteer)
     form = scene.home.app.wait_for("/dialled").form
     assert (form["DialCallStatus"], form["DialBridged"]) == ("completed", "true")
-    scene.home.app.wait_for("/status")
+    scene.asterisk.wait_for("POST", "/record")  # taken out of the bridge, she goes on
+    grandma.spoken = REQUEST
+    scene.asterisk.hangs_up(grandma)
+    scene.home.app.wait_for("/kept", Digits="hangup")
 
 
 def test_asterisk_is_started_anew(scene: Scene) -> None:
@@ -161,6 +181,50 @@ def test_asterisk_is_started_anew(scene: Scene) -> None:
     scene.exchange.until(lambda: bool(scene.asterisk.sockets))
     scene.asterisk.rings("13812345679")
     scene.home.app.wait_for("/voice", From="13812345679")
+
+
+def test_what_a_killed_exchange_was_recording_is_kept(
+    stage: tuple[House, ScriptedAsterisk],
+) -> None:
+    home, asterisk = stage
+    home.app.pages["/voice"] = lambda form: MESSAGE
+    process = multiprocessing.get_context("spawn").Process(target=main, args=(home.arranged(),))
+    process.start()
+    until(lambda: bool(asterisk.sockets))
+    grandma = asterisk.rings("13812345678")
+    asterisk.wait_for("POST", "/record")
+    grandma.spoken = REQUEST
+    until(lambda: _written_down(home.arranged().data_folder / "exchange.db"))
+    process.kill()
+    process.join()
+    process.close()
+    again = home.exchange()
+    assert grandma.id not in asterisk.channels  # nobody was left who could speak to her
+    recorded = home.app.wait_for("/recorded", RecordingStatus="completed")
+    assert find(REQUEST, again.recording(recorded.form["RecordingSid"]))[0] >= 0.9
+    assert not asterisk.stored
+
+
+def _written_down(books: Path) -> bool:
+    """Whether her call and what she says are in the exchange's books."""
+    with closing(sqlite3.connect(books)) as opened:
+        (count,) = opened.execute(
+            "SELECT count(*) FROM calls JOIN recordings ON call_sid = calls.sid"
+            " WHERE calls.answered_at IS NOT NULL"
+        ).fetchone()
+    return bool(count)
+
+
+def test_silence_is_sent_between_prompts_and_no_sound_stays(scene: Scene) -> None:
+    grandma = scene.asterisk.rings("13812345678")
+    folder = scene.exchange.settings.asterisk.sounds_folder
+    scene.asterisk.wait_for("POST", "/play/")
+    assert list(folder.iterdir())
+    scene.asterisk.presses(grandma, "1")
+    scene.asterisk.wait_for("POST", "/silence")
+    scene.exchange.until(lambda: grandma.silent)
+    scene.exchange.stop()
+    assert not list(folder.iterdir())
 
 
 def test_rejected(scene: Scene) -> None:
@@ -199,6 +263,12 @@ def test_the_configuration_opens_no_door(tmp_path: Path) -> None:
     assert pjsip.count("match=") == 2
     assert "match=192.168.1.20/32" in pjsip
     assert "anonymous" not in pjsip
+    modules = (tmp_path / "modules.conf").read_text()
+    assert "autoload=no" in modules
+    loaded = " ".join(line for line in modules.splitlines() if line.startswith("load"))
+    assert not re.search("anonymous|registrar|manager|iax2|res_pjsip_refer", loaded)
     assert "bindaddr=127.0.0.1" in (tmp_path / "http.conf").read_text()
-    assert "Stasis(hotline)" in (tmp_path / "extensions.conf").read_text()
-    assert "{" not in "".join(path.read_text() for path in written)
+    extensions = (tmp_path / "extensions.conf").read_text()
+    assert "Stasis(hotline,${CALLERID(num-pres)})" in extensions
+    texts = "".join(path.read_text() for path in written).replace("${", "")
+    assert "{" not in texts

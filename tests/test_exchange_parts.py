@@ -1,9 +1,10 @@
 """The exchange's parts by themselves: TwiML, G.711, levels, speech, safety, REST, the self-test."""
 
 import asyncio
+import resource
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,13 +156,38 @@ def test_packets_out_of_order_and_lost_ones_keep_their_places(tmp_path: Path) ->
     assert not list(tmp_path.glob("*.?law"))
 
 
-def test_a_recording_on_a_full_disk_is_an_error_and_no_crash(tmp_path: Path) -> None:
-    (tmp_path / "RE1.alaw").symlink_to("/dev/full")
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_recording_takes_its_room_before_a_word_is_said(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "RE1.wav", g711.PCMA, TakeLimits(10, 10, ""))
-    recorder.put(b"\x2a" * 16_000, 0)
-    with pytest.raises(OSError, match="No space"):
-        recorder.put(b"\x2a" * 16_000, 16_000)
-    recorder.discard()
+    taken = sum(path.stat().st_blocks * 512 for path in tmp_path.iterdir())
+    assert taken >= 3 * 10 * 8000  # as it comes, and the wav made of it
+    recorder.put(b"\x2a" * 8000, 0)
+    recorder.finish()
+    (kept,) = tmp_path.iterdir()
+    assert kept.stat().st_size < 2.5 * 16_000
+    with files_no_larger_than(100_000), pytest.raises(OSError, match="large"):
+        Recorder(tmp_path / "RE2.wav", g711.PCMA, TakeLimits(10, 10, ""))
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_a_disk_that_failed_for_a_moment_costs_nothing(tmp_path: Path) -> None:
+    sound = g711.encode(prompt(2, 4.0))
+    recorder = Recorder(tmp_path / "RE1.wav", g711.PCMA, TakeLimits(10, 10, ""))
+    with files_no_larger_than(8_000):
+        recorder.put(sound[:16_000], 0)
+        with pytest.raises(OSError, match="large"):
+            recorder.put(sound[16_000:], 16_000)
+    assert recorder.finish() == 4.0
+    assert find(g711.decode(sound), read_wav(tmp_path / "RE1.wav"))[0] > 0.99
 
 
 def test_words_are_spoken_once_and_kept(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from hotline import cli
 from hotline.config import Capability, CarrierKind, Settings, WrongSettingsError
 from hotline.exchange import exchange_settings, furnish
-from hotline.household import commands
+from hotline.processes import commands
 from ivr.exchange.settings import EngineKind, Trunk
 
 Run = Callable[..., Result]

@@ -46,6 +46,16 @@ def test_a_key_before_the_question_is_kept(home: House, tmp_path: Path) -> None:
     assert home.app.wait_for("/turn").form["Digits"] == "0"
 
 
+def test_a_number_that_the_trunk_tells_and_the_caller_withholds(
+    home: House, tmp_path: Path
+) -> None:
+    exchange = home.exchange()
+    hidden = "Privacy: id\nP-Asserted-Identity: <sip:13812345678@trunk>\nMax-Forwards"
+    steps = sipp.INVITE.replace("Max-Forwards", hidden) + sipp.ANSWERED + sipp.BYE
+    sipp.run(tmp_path, exchange.sip_port, steps)
+    assert home.app.wait_for("/voice").form["From"] == "anonymous"
+
+
 def test_a_caller_who_gives_up_while_it_rings(home: House, tmp_path: Path) -> None:
     gave_up = threading.Event()
 

@@ -13,7 +13,8 @@ from conftest import settings_for
 from processes import alive, end, family, until
 
 from hotline.config import Settings, WrongSettingsError
-from hotline.household import AlreadyRunningError, alone_in, child_environment, commands
+from hotline.household import AlreadyRunningError, alone_in
+from hotline.processes import child_environment, commands
 
 # A parent that shares its port with a child, as gunicorn's master does with its workers.
 LISTENER = """
@@ -34,7 +35,8 @@ BROKEN = "raise SystemExit(3)"
 HOUSE = """
 import sys
 from hotline import logs
-from hotline.household import Command, Household
+from hotline.household import Household
+from hotline.processes import Command
 logs.start()
 house = [Command(str(n), (sys.executable, "-c", *part.split("|"))) for n, part in enumerate(sys.argv[1:])]
 Household(house, grace_seconds=2).run()

@@ -196,11 +196,11 @@ def test_a_ledger_written_anew_does_not_match_its_mark(lines: Database) -> None:
         texts = list(audit.written(session))
         previous = ""
         for number, line in enumerate(texts, 1):
-            line[7], line[9] = ("什么也没有" if number == 2 else line[7]), previous
+            line[3], line[9] = ("nothing" if number == 2 else line[3]), previous
             previous = ledger.seal(line[:10])
             connection.execute(
                 update(LEDGER).where(LEDGER.c.sequence == number)
-                .values(why=line[7], previous=line[9], hash=previous)
+                .values(act=line[3], previous=line[9], hash=previous)
             )  # fmt: skip
     assert verdict(lines).fault is None
     fault = verdict(lines, Mark(noted.sequence, noted.hash, "封存的 2026-10 ")).fault
@@ -212,16 +212,38 @@ def test_a_ledger_written_anew_does_not_match_its_mark(lines: Database) -> None:
 def test_a_line_replaced_by_another_whole_one_does_not_fit_the_next(lines: Database) -> None:
     with unguarded(lines) as connection, Session(connection) as session:
         line = list(audit.written(session))[3]
-        line[7] = "什么也没有"
+        line[3] = "nothing"
         connection.execute(
             update(LEDGER).where(LEDGER.c.sequence == 4)
-            .values(why=line[7], hash=ledger.seal(line[:10]))
+            .values(act=line[3], hash=ledger.seal(line[:10]))
         )  # fmt: skip
     fault = verdict(lines).fault
     assert fault == audit.Fault(5, "第 5 行和前一行接不上：前面有一行被换过。")
 
 
+@ON_BOTH
+def test_words_are_erased_by_rule_and_the_chain_holds(lines: Database) -> None:
+    with lines.writing() as session:
+        ledger.erase_words(session, LEDGER.c.sequence.in_([2, 3]), "本人要求", NOW, ledger.SYSTEM)
+    found = verdict(lines)
+    assert (found.lines, found.fault, found.erased) == (LINES + 1, None, 2)
+    with lines.reading() as session:
+        assert [session.get_one(LedgerLine, n).why for n in (1, 2, 3, 4)] == ["听一听", "", "", "听一听"]  # fmt: skip
+        assert session.get_one(LedgerLine, LINES + 1).facts == {"lines": [2, 3]}
+
+
+@ON_BOTH
+def test_words_erased_without_a_rule_are_missed(lines: Database) -> None:
+    with lines.engine.begin() as connection:  # what the database itself cannot know
+        connection.execute(text("UPDATE ledger SET why = '', salt = '' WHERE sequence = 5"))
+    assert verdict(lines).fault == audit.Fault(
+        5, "第 5 行写的话不见了，没有记下是按什么规矩去掉的。"
+    )
+
+
 REFUSED = [
+    "UPDATE ledger SET why = '' WHERE sequence = 2",
+    "UPDATE ledger SET why = '', salt = '', act = 'x' WHERE sequence = 2",
     "UPDATE ledger SET why = 'nothing' WHERE sequence = 2",
     "DELETE FROM ledger WHERE sequence = 2",
     "DELETE FROM ledger",

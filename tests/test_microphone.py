@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsers import PATIENCE, Served
 from playwright.sync_api import Page, sync_playwright
-from test_handset import SECONDS, Served, hangs_up, hears
+from sqlalchemy import select
+from test_handset import hangs_up, hears, is_at_rest, keeps_promises, quickly
 from test_handset import served as served
 
 from asr.recognizer import load
 from hotline.demo import MODEL
 from hotline.web.handset import SAMPLES
-from tickets import promises
-from tickets.models import Fetch, Recording
-from worker.jobs import Hands
+from tickets.models import Fetch, Kind, Recording
 
 HEAD_START_SECONDS = 1.0  # recording has begun before the voice does
 
@@ -51,13 +51,14 @@ def phone(voice: Path, served: Served) -> Iterator[Page]:
             ],
         )
         page = browser.new_context(permissions=["microphone"], locale="zh-CN").new_page()
-        page.set_default_timeout(SECONDS)
+        page.set_default_timeout(PATIENCE)
         page.goto(f"{served.url}/phone?hurry=20")
         yield page
         browser.close()
 
 
 def test_what_is_spoken_into_the_microphone_becomes_the_text(phone: Page, served: Served) -> None:
+    quickly(phone)
     phone.click("#dial")
     phone.wait_for_selector("#speak:not([hidden])")
     phone.click("#mic")
@@ -65,15 +66,27 @@ def test_what_is_spoken_into_the_microphone_becomes_the_text(phone: Page, served
     hangs_up(phone)
     hears(phone, "说了一段话")
 
-    hands = Hands(served.desk.runtime, load(MODEL))
-    for _ in range(3):  # fetch, transcribe, delete
-        with served.desk.runtime.db.reading() as session:
-            due = promises.due(session, served.desk.clock.now())
-        for promise_id in due:
-            hands.keep(promise_id)
+    keeps_promises(served, load(MODEL))
     with served.desk.runtime.db.reading() as session:
         recording = session.get_one(Recording, 1)
         assert recording.fetch is Fetch.STORED
         assert "webm" in recording.media_type
         assert recording.transcript
         assert "水管" in recording.transcript.text
+
+
+def test_whoever_hangs_up_as_the_recording_begins_has_left_no_message(
+    phone: Page, served: Served
+) -> None:
+    phone.click("#dial")
+    phone.wait_for_selector("#speak:not([hidden])")
+    phone.evaluate("""() => {
+        new MutationObserver(() => $("hang").click()).observe($("state"), { childList: true });
+        $("mic").click();
+    }""")
+    is_at_rest(phone)
+    served.desk.clock.advance(180)  # a recording might still have come
+    keeps_promises(served)
+    assert served.desk.ticket(1).kind is Kind.RING_BACK
+    with served.desk.runtime.db.reading() as session:
+        assert session.scalars(select(Recording)).all() == []

@@ -85,6 +85,19 @@ def test_what_was_not_chosen_is_asked_for(wang: Visit, field: str) -> None:
     assert wang.status == 409
 
 
+def test_a_press_that_comes_twice_is_one_outing(wang: Visit, desk: DeskHouse) -> None:
+    for _ in range(2):
+        wang.posts("/request/1/outing", **WENT, taken="医保卡")
+        assert "记" in wang.text
+        assert "第 1 次出门" in wang.text
+    wang.posts("/request/1/outing", **{**WENT, "seen": ""})
+    assert wang.status == 409
+    with desk.runtime.db.reading() as session:
+        ticket = desk.ticket(1)
+        assert footwork.count(session, ticket).trips == 1
+        assert len(footwork.carried_open(session, ticket)) == 1
+
+
 def test_two_who_log_at_once_see_each_other(wang: Visit, desk: DeskHouse) -> None:
     wang.posts("/request/1/outing", **WENT)
     leader = desk.visit("吴队长").posts("/request/1/outing", **WENT)

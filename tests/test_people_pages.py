@@ -64,29 +64,13 @@ def test_the_roster_says_who_is_rung_and_what_is_wrong(desk: DeskHouse) -> None:
     assert desk.visit("王秀兰").posts("/rota/gap", **gap).status == 403
 
 
-def test_who_cannot_come_is_replaced_or_the_gap_is_shown(desk: DeskHouse) -> None:
-    day = desk.clock.now().replace(hour=8, minute=30) + timedelta(days=1)
-    with desk.runtime.db.writing() as session:
-        session.add(
-            Shift(starts_at=day, ends_at=day + timedelta(hours=3), volunteer_id=desk.people["王秀兰"], substitute_id=desk.people["陈国强"])
-        )  # fmt: skip
-    leader = desk.visit("吴队长")
-    assert "替补 陈国强" in leader.opens("/rota/shift/2").text
-    assert "请先选一个人" in leader.posts("/rota/shift/2", who="").text
-    leader.posts("/rota/shift/2", do="absent")
-    assert "陈国强来顶班" in leader.text
-    leader.posts("/rota/shift/2", who=str(desk.people["王秀兰"]), second="", why="换一换")
-    assert "换好了：王秀兰" in leader.text
-    assert "11月24日（星期二）08:30–11:30 ：王秀兰" in leader.text
-    assert "13812341234" not in desk.visit("王秀兰").opens("/rota/board").page.text
-
-
 def test_a_note_waits_for_the_next_shift(desk: DeskHouse) -> None:
     wang = desk.visit("王秀兰")
     assert "还没有写字" in wang.posts("/handover", note=" ").text
     assert "下一班一进来就看到" in wang.posts("/handover", note="老张的药在抽屉里").text
     assert "不是您的班" in desk.visit("陈国强").posts("/handover", note="x").text
-    now = desk.clock.now()
+    desk.request()
+    now = desk.clock.now() + timedelta(minutes=1)
     with desk.runtime.db.writing() as session:
         shift = session.get_one(Shift, 1)
         shift.ends_at = now
@@ -96,6 +80,10 @@ def test_a_note_waits_for_the_next_shift(desk: DeskHouse) -> None:
         handover.keep(session, session.get_one(Promise, owed), now)
     chen = desk.visit("陈国强")
     assert "上一班留的话 老张的药在抽屉里" in chen.text
+    assert "听听转来的1件" in chen.text
+    chen.opens("/handover/1")
+    assert '<audio controls preload="none" src="/recording/1"' in chen.page.text
+    assert wang.opens("/handover/1").status == 404
     chen.posts("/handover/1/heard")
     assert "老张的药" not in chen.text
     assert wang.posts("/handover/1/heard").status == 404

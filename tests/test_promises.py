@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from multiprocessing import get_context
@@ -12,10 +11,10 @@ from pathlib import Path
 import pytest
 import redis_house
 from carriers.company import ApiFault, Company
-from carriers.door import FlaskDoor
 from conftest import ON_BOTH, TestHouse
-from lines import open_line
 from sqlalchemy import func, select
+from telephone import LI as GRANDMA
+from telephone import leaves_a_message
 from test_booth import Actor
 
 from hotline.store import Store
@@ -34,27 +33,6 @@ from tickets.models import (
 from tickets.suggestion import Suggestion
 from worker import queue as queues
 from worker.sweep import sweep
-
-GRANDMA = "+8613812345678"
-
-
-@pytest.fixture
-def company() -> Iterator[Company]:
-    with open_line("twilio") as company:
-        yield company
-
-
-@pytest.fixture
-def line(house: TestHouse, company: Company) -> Company:
-    company.connect(FlaskDoor(house.app), house.public_url, house.clock)
-    return company
-
-
-def leaves_a_message(line: Company, phone: str = GRANDMA) -> None:
-    grandma = line.caller(phone).dials()
-    grandma.keeps_silent()
-    grandma.says("我要交水费")
-    grandma.hangs_up()
 
 
 def states(house: TestHouse, duty: Duty) -> list[PromiseState]:
@@ -106,8 +84,8 @@ def test_a_worker_killed_between_fetch_and_commit_costs_nothing(
     house.runtime.db.engine.dispose()
     stored = Store.put
 
-    def store_and_die(self: Store, *args: object) -> None:
-        stored(self, *args)  # type: ignore[arg-type]
+    def store_and_die(self: Store, *args: object, **owner: object) -> None:
+        stored(self, *args, **owner)  # type: ignore[arg-type]
         os.kill(os.getpid(), signal.SIGKILL)
 
     monkeypatch.setattr(Store, "put", store_and_die)

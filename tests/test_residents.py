@@ -2,22 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
-from carriers.company import Company
-from carriers.document import Sound
-from carriers.door import FlaskDoor
-from conftest import ON_BOTH, DeafBell, HandClock, TestHouse, settings_for
+from conftest import ON_BOTH, DeafBell, HandClock, settings_for
 from duty_house import DutyHouse
-from lines import open_line
 from sqlalchemy import select
 
 from hotline.phone import Phone
 from hotline.runtime import build
 from hotline.schema import metadata
-from ivr import sounds
-from ivr.voices import RecordedPrompts, set_for
 from tickets import confidence, directory, ledger, names, residents, service
 from tickets.dossier import ConsentBy, ConsentTo
 from tickets.models import (
@@ -25,7 +18,6 @@ from tickets.models import (
     Kind,
     LedgerLine,
     Resident,
-    ResidentPhone,
     Role,
     Source,
     Ticket,
@@ -215,55 +207,3 @@ def test_a_number_of_two_is_spoken_to_in_what_both_understand(here: DutyHouse) -
         assert directory.voice_of(session, LI) == directory.Voice(Dialect.JINHUA, slow=False)
         assert directory.voice_of(session, ZHANG) == directory.Voice(Dialect.MANDARIN, slow=True)
         assert directory.voice_of(session, "+8613800000000") == directory.Voice()
-
-
-def test_the_most_fitting_recording_there_is_is_played(tmp_path: Path) -> None:
-    voices = RecordedPrompts(tmp_path)
-    both = set_for(Dialect.JINHUA, slow=True)
-
-    def heard(kept_in: str) -> str:
-        return voices.wav("I10", kept_in).decode()
-
-    for place, suits in (
-        ("", ("", "slow", "金华话", both)),
-        ("slow", ("slow",)),
-        ("金华话", ("金华话", both)),
-        ("金华话/slow", (both,)),
-    ):
-        (tmp_path / place).mkdir(parents=True, exist_ok=True)
-        (tmp_path / place / "I10.wav").write_text(place)
-        assert {kept_in for kept_in in ("", "slow", "金华话", both) if heard(kept_in) == place} == set(suits)  # fmt: skip
-    assert heard("../slow") == ""
-    assert not voices.recorded("I13", both)  # it has slots
-    with pytest.raises(FileNotFoundError):
-        voices.wav("I12", both)
-
-
-@pytest.fixture
-def company() -> Iterator[Company]:
-    with open_line("twilio") as company:
-        yield company
-
-
-@ON_BOTH
-def test_who_speaks_jinhua_hears_jinhua_from_the_first_word(house: TestHouse, company: Company) -> None:  # fmt: skip
-    company.connect(FlaskDoor(house.app), house.public_url, house.clock)
-    for folder, sound in (("", "second"), ("金华话", "beep")):
-        place = house.runtime.settings.prompts / folder
-        place.mkdir(parents=True, exist_ok=True)
-        (place / "I10.wav").write_bytes(sounds.wav(sound))
-    with house.runtime.db.writing() as session:
-        session.add(Resident(name="李桂芳", dialect=Dialect.JINHUA, phones=[ResidentPhone(phone=LI)]))  # fmt: skip
-
-    def hears(phone: str) -> set[str]:
-        caller = company.caller(phone).dials()
-        caller.keeps_silent()
-        caller.heard()
-        played = [each.url for each in caller.call.history if isinstance(each, Sound)]
-        return {unquote(url).partition("/prompt/")[2] for url in played if "/prompt/" in url}
-
-    assert hears(LI) == {"I10.wav?set=金华话"}
-    assert hears(ZHANG) == {"I10.wav"}
-    browser = house.app.test_client()
-    assert browser.get("/ivr/prompt/I10.wav?set=金华话").data == sounds.wav("beep")
-    assert browser.get("/ivr/prompt/I10.wav?set=../..").data == sounds.wav("second")

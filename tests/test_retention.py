@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from conftest import ON_BOTH, DeafBell, HandClock, settings_for
 from errand_house import LI, WANG, ZHANG, ErrandHouse, open_errands
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from hotline.clock import SHANGHAI
 from hotline.runtime import build
 from hotline.store import Store
 from ivr.models import Call, Turn
-from tickets import audit, counting, erasure, ledger, own_data, retention
+from tickets import audit, counting, erasure, footwork, ledger, own_data, retention
 from tickets.books import Receipt
 from tickets.counting import Period
 from tickets.dossier import Consent, ConsentBy, ConsentTo, ResidentNote
@@ -68,7 +68,7 @@ class Archive:
             session.add(Turn(call_id=call.id, number=1, step="speak", says=[], memory={"fact:phone": phone}, heard="ring", at=now))  # fmt: skip
             call_id = call.id
         ticket_id = house.asks(phone, call_id=call_id)
-        stored = self.store.put([sound or f"sound {ticket_id}".encode()], ".wav")
+        stored = self.store.put([sound or b"sound"], ".wav", owner=str(ticket_id))
         with house.db.writing() as session:
             recording = Recording(
                 carrier_id=f"RE{ticket_id}", url="https://x.test/RE", made_at=now, call_id=call_id,
@@ -154,20 +154,19 @@ def everything_said(archive: Archive, of: int | None = None) -> str:
         if of is not None:
             asked = select(Transcript.text).join(Recording).where(Recording.ticket_id == of)
             return "".join(session.scalars(asked))
-        tables = ("tickets", "calls", "turns", "transcripts", "return_tries", "recordings", "ledger", "ticket_rounds", "deeds", "receipts")  # fmt: skip
+        tables = ("tickets", "calls", "turns", "transcripts", "return_tries", "recordings", "ledger", "ticket_rounds", "deeds", "receipts", "ledger", "carried", "spot_checks")  # fmt: skip
         return "".join(str(row) for name in tables for row in session.execute(text(f"SELECT * FROM {name}")))  # fmt: skip
 
 
 @ON_BOTH
 def test_a_second_night_and_one_that_was_killed_do_no_more(archive: Archive) -> None:
     archive.request(sound=b"the same")
-    archive.ages(YEARS)
-    young = archive.request(sound=b"the same")
-    archive.ages(timedelta(days=2))
+    archive.ages(YEARS + timedelta(days=2))
     house = archive.errands
     with house.db.reading() as session:
         ids, keys = retention.audio_due(session, house.settings, house.clock.now())
-    assert (len(ids), keys) == (1, [])  # the young one still needs that sound
+    assert len(ids) == len(keys) == 1
+    young = archive.request(sound=b"the same")  # said and stored after the hand has looked
     archive.forgets()
     archive.forgets()
     assert archive.receipts() == [("audio", 1)]
@@ -314,11 +313,37 @@ def rows(part: bytes) -> list[dict[str, str]]:
 
 
 @ON_BOTH
-def test_a_resident_is_forgotten_and_the_figures_stay(archive: Archive, li: int) -> None:
+def test_a_resident_is_forgotten_and_the_figures_stay(
+    archive: Archive, li: int, tmp_path: Path
+) -> None:
     hers = archive.request(resident=li)
     shared = archive.request(ZHANG)
+    house = archive.errands
+    with house.db.writing() as session:
+        other = session.get_one(Ticket, shared)
+        other.note = "张敏"
+        session.execute(
+            update(Transcript)
+            .where(Transcript.recording_id == other.recordings[0].id)
+            .values(text="我是张敏")
+        )
+    house.does(WANG, hers, Act.REOPEN, why="她说李桂芳的证没拿到")
+    house.does(WANG, hers, Act.ASK_MATERIALS, missing="李桂芳的身份证")
+    house.does(WANG, hers, Act.RESUME, Act.ASK_MATERIALS, missing="李桂芳的户口本")
+    house.does(WANG, hers, Act.RESUME, Act.FINISH)
+    now = house.clock.now()
+    with house.db.writing() as session:
+        ledger.write(session, at=now, person=ledger.volunteer(3), act="find", object_kind="resident", object_id=None, why="李桂芳")  # fmt: skip
+        footwork.take_along(session, session.get_one(Ticket, hers), "李桂芳的市民卡", ledger.volunteer(3), now)  # fmt: skip
+        own_data.write(session, archive.store, session.get_one(Resident, li), tmp_path / "own.zip")
+    with zipfile.ZipFile(tmp_path / "own.zip") as bundle:
+        said = {name: bundle.read(name).decode() for name in bundle.namelist() if name.endswith(".csv")}  # fmt: skip
+    assert "她说李桂芳的证没拿到" in said["谁看过谁办过.csv"]
+    assert "她说李桂芳的证没拿到" in said["每一轮.csv"]
+    assert "李桂芳的身份证" in said["办理经过.csv"]
+    assert "李桂芳的市民卡" in said["交给我们的东西.csv"]
     archive.ages(timedelta(days=30))
-    house, before = archive.errands, archive.sums()
+    before, lines = archive.sums(), house.ledger_lines()
     now = house.clock.now()
     with house.db.reading() as session:
         _, recordings = erasure.of_resident(session, session.get_one(Resident, li))
@@ -331,6 +356,7 @@ def test_a_resident_is_forgotten_and_the_figures_stay(archive: Archive, li: int)
         )
     assert archive.sums() == before
     assert everything_said(archive).count(LI) == 0
+    assert everything_said(archive).count("李桂芳") == 0
     assert archive.one(Ticket, hers).resident_id is None
     assert archive.one(Recording, hers).fetch is Fetch.DELETED
     assert archive.one(Ticket, shared).phone == ZHANG
@@ -338,7 +364,12 @@ def test_a_resident_is_forgotten_and_the_figures_stay(archive: Archive, li: int)
     with house.db.reading() as session:
         assert session.scalars(select(Resident.name)).all() == ["张敏"]
         assert session.scalars(select(ResidentNote)).all() == []
-        assert audit.verify(session).fault is None
+        whole = audit.verify(session)
+        assert whole.fault is None
+        assert (whole.lines > lines, whole.erased) == (True, 2)
+        assert session.scalars(select(LedgerLine.why).where(LedgerLine.act == "erase")).all() == [
+            "本人来说的"
+        ]
 
 
 def test_what_is_not_done_is_not_erased(archive: Archive, li: int) -> None:

@@ -208,7 +208,7 @@ def test_the_empty_files_can_be_read_back(here: DutyHouse) -> None:
     assert [each.fate for each in told(here, resident_sheet.template()).fates] == [Fate.NEW]
     with here.reading() as session:
         settings = here.runtime.settings
-        people = volunteer_sheet.plan(session, settings, volunteer_sheet.template()).told
+        people = volunteer_sheet.plan(session, settings, volunteer_sheet.template(), here.now).told
         assert [each.fate for each in people.fates] == [Fate.NEW]
         empty = roster_sheet.template(session, settings, date(2026, 12, 1), 31)
         month = roster_sheet.plan(session, settings, empty, here.now).told
@@ -320,7 +320,7 @@ def test_sixteen_volunteers_come_in_one_file_and_keep_what_is_left_empty(here: D
     with here.reading() as session:
         lead = session.scalars(select(Volunteer).where(Volunteer.name == "郑国强")).one()
         assert (lead.role, lead.phone) == (Role.LEAD, "+8613900000001")
-        wrong = volunteer_sheet.plan(session, here.runtime.settings, xlsx([head, ["甲", "1", ""], ["乙", None, "班长"], ["丙", "13900000001 13900000002", None]])).told  # fmt: skip
+        wrong = volunteer_sheet.plan(session, here.runtime.settings, xlsx([head, ["甲", "1", ""], ["乙", None, "班长"], ["丙", "13900000001 13900000002", None]]), here.now).told  # fmt: skip
     assert refusals(wrong) == {
         2: "电话看不懂（有1位数字），请查一查。",
         3: "身份写着「班长」，只能是志愿者、值班组长、居委会、管理员。",

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import io
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -14,7 +13,6 @@ from carriers.company import Company
 from carriers.document import Sound
 from carriers.door import FlaskDoor
 from conftest import ON_BOTH, PUBLIC_URL, HandClock, TestHouse
-from lines import open_line
 from sqlalchemy import func, select
 
 from ivr.models import Call, Turn
@@ -22,12 +20,6 @@ from tickets.models import Fetch, LedgerLine, Promise, Recording, Ticket
 
 GRANDMA = "+8613812345678"
 SIMULTANEOUS = 16
-
-
-@pytest.fixture
-def company() -> Iterator[Company]:
-    with open_line("twilio") as company:
-        yield company
 
 
 class Post:

@@ -12,23 +12,16 @@ from caller import Caller
 from carriers.company import Company
 from carriers.door import FlaskDoor
 from conftest import settings_for
-from lines import open_line
 from model_mirror import DEMO
 from processes import end, until
 from samples import SAMPLES
 from sqlalchemy import select
 
 from hotline.app import create_app
-from hotline.household import child_environment
 from hotline.migration import upgrade
+from hotline.processes import child_environment
 from hotline.runtime import Runtime, build
 from tickets.models import Transcript
-
-
-@pytest.fixture
-def company() -> Iterator[Company]:
-    with open_line("twilio") as company:
-        yield company
 
 
 @pytest.fixture

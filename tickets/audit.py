@@ -1,5 +1,6 @@
 """Whether the ledger is whole: read as the database holds it, byte for byte, and sealed anew."""
 
+import json
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from sqlalchemy import ColumnElement, LargeBinary, Text, cast, func, select
 from sqlalchemy.orm import Session
 
 from tickets.books import LedgerMark
-from tickets.ledger import LEDGER, seal
+from tickets.ledger import ERASE_WORDS, LEDGER, digest, seal
 
 BATCH = 1000
 
@@ -35,12 +36,14 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How many lines there are, the last one's number and hash, and the first fault if any."""
+    """How many lines there are, the last one's number and hash, the first fault if any, and from
+    how many lines the words were erased by rule."""
 
     lines: int
     sequence: int
     hash: str
     fault: Fault | None
+    erased: int = 0
 
 
 def verify(session: Session, beside: list[Mark] | None = None) -> Verdict:
@@ -48,6 +51,7 @@ def verify(session: Session, beside: list[Mark] | None = None) -> Verdict:
     marks = [*_marks(session), *(beside or ())]
     wanted = {mark.sequence: mark for mark in marks}
     ends = {mark.sequence: mark.hash for mark in marks if mark.cut}
+    announced, erased = _erased_by_rule(session), 0
     lines, sequence, previous = 0, 0, ""
     with closing(written(session)) as found:
         for line in found:
@@ -55,7 +59,10 @@ def verify(session: Session, beside: list[Mark] | None = None) -> Verdict:
             if not lines and ends.get(number - 1) == line[9]:  # those before were deleted by rule
                 sequence, previous = number - 1, line[9] or ""
             if fault := _fault(line, number, sequence, previous, wanted.get(number)):
-                return Verdict(lines, sequence, previous, fault)
+                return Verdict(lines, sequence, previous, fault, erased)
+            if fault := _words_fault(line, number, number in announced):
+                return Verdict(lines, sequence, previous, fault, erased)
+            erased += bool(line[8]) and not line[11]
             lines, sequence, previous = lines + 1, number, line[10] or ""
     last = max(marks, key=lambda mark: mark.sequence, default=None)
     fault = None
@@ -64,7 +71,7 @@ def verify(session: Session, beside: list[Mark] | None = None) -> Verdict:
             sequence + 1,
             f"第 {sequence + 1} 行起不见了：{last.by}记下有 {last.sequence} 行，现在只到第 {sequence} 行。",
         )
-    return Verdict(lines, sequence, previous, fault)
+    return Verdict(lines, sequence, previous, fault, erased)
 
 
 def head(session: Session, at: datetime, *, cut: bool = False) -> LedgerMark | None:
@@ -115,6 +122,33 @@ def _fault(
     if mark and mark.hash != line[10]:
         return Fault(number, f"第 {number} 行和{mark.by}记下的不一样：到这一行为止被重写过。")
     return None
+
+
+def _words_fault(line: list[str | None], number: int, announced: bool) -> Fault | None:
+    """Whether a line's words are as they were written, or were erased by rule."""
+    words, why, salt = line[8] or "", line[11] or "", line[12] or ""
+    if digest(salt, why) == words and bool(salt) == bool(why):
+        return None
+    if why or salt:
+        return Fault(
+            number,
+            f"第 {number} 行被改过（写着 {line[1]} {line[2]} {line[3]}）：写的话和封印对不上。",
+        )
+    if not announced:
+        return Fault(number, f"第 {number} 行写的话不见了，没有记下是按什么规矩去掉的。")
+    return None
+
+
+def _erased_by_rule(session: Session) -> set[int]:
+    """The lines whose words are gone by the word of later lines."""
+    erased: set[int] = set()
+    with closing(written(session, LEDGER.c.act == ERASE_WORDS)) as found:
+        for line in found:
+            try:
+                erased.update(json.loads(line[7] or "")["lines"])
+            except (ValueError, KeyError, TypeError):  # damaged: it is named when its turn comes
+                continue
+    return erased
 
 
 def _marks(session: Session) -> list[Mark]:

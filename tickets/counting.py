@@ -15,6 +15,7 @@ from tickets.figures import CALLS, COHORTS, FEWEST, FIGURES, Figure, within
 from tickets.hours import DutyTime
 from tickets.models import Kind, Shift, Ticket
 from tickets.outings import Journey, JourneyTicket
+from tickets.real import is_real
 from tickets.trips import Reason
 
 DAY = timedelta(days=1)
@@ -188,7 +189,7 @@ def _second_trips(session: Session, start: datetime, end: datetime) -> Iterator[
         .join(JourneyTicket, JourneyTicket.journey_id == Journey.id)
         .join(Ticket, Ticket.id == JourneyTicket.ticket_id)
         .where(
-            Journey.withdrawn_at.is_(None), Ticket.kind == Kind.ERRAND, Ticket.test.is_(False),
+            Journey.withdrawn_at.is_(None), Ticket.kind == Kind.ERRAND, is_real(Ticket),
             Ticket.id.in_(in_span),
         )
         .subquery()
@@ -208,7 +209,7 @@ def _response_minutes(session: Session, start: datetime, end: datetime) -> Itera
         .outerjoin(CALLS, CALLS.c.id == Ticket.call_id)
         .where(
             Ticket.contacted_at >= start, Ticket.contacted_at < end,
-            Ticket.kind == Kind.ERRAND, Ticket.test.is_(False),
+            Ticket.kind == Kind.ERRAND, is_real(Ticket),
         )
     ).all()  # fmt: skip
     if not rows:

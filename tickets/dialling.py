@@ -10,7 +10,8 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from tickets.models import TRY_PROMISES, Promise, ReturnTry, Ticket
+from tickets.models import TRY_PROMISES, Duty, Promise, PromiseState, ReturnTry, Ticket
+from tickets.real import is_real
 
 # Any fixed number: it names the dial among PostgreSQL's advisory locks. SQLite's writers pass one
 # by one anyway.
@@ -38,27 +39,33 @@ class Line:
 
 
 def is_busy(
-    session: Session, settings: Settings, phones: Collection[str], line: Line, now: datetime
-) -> bool:
+    session: Session, settings: Settings, phones: Collection[str], line: Line, now: datetime,
+    *, channels: int = 1, urgent: bool = False, test: bool = False,
+) -> bool:  # fmt: skip
     """Whether one of a person's telephones, the trunk (one channel stays free for callers) or the
-    minute is full."""
+    minute is full. What is not urgent leaves room for what is, and waits for it. A test takes none
+    of either, and finds only its own telephones busy."""
     ringing = session.execute(
         select(ReturnTry.id, ReturnTry.phone).where(
             ReturnTry.outcome.is_(None),
+            is_real(ReturnTry, tests=test),
             ReturnTry.placed_at.between(now - UNDER_WAY, now + UNDER_WAY),
         )
     ).all()
+    in_use = line.calls + sum(attempt.id not in line.tries for attempt in ringing)
+    if not line.phones.isdisjoint(phones) or any(attempt.phone in phones for attempt in ringing):
+        return True
+    if test:
+        return False
     last_minute = session.scalar(
         select(func.count())
         .select_from(ReturnTry)
-        .where(ReturnTry.placed_at.between(now - MINUTE, now + MINUTE))
+        .where(is_real(ReturnTry), ReturnTry.placed_at.between(now - MINUTE, now + MINUTE))
     )
-    in_use = line.calls + sum(attempt.id not in line.tries for attempt in ringing)
+    ahead = 0 if urgent else _urgent_waiting(session, now)
     return (
-        not line.phones.isdisjoint(phones)
-        or any(attempt.phone in phones for attempt in ringing)
-        or in_use >= max(1, settings.trunk_channels - 1)
-        or (last_minute or 0) >= settings.calls_a_minute
+        in_use + ahead + channels > max(channels, settings.trunk_channels - 1)
+        or (last_minute or 0) + ahead >= settings.calls_a_minute
     )
 
 
@@ -69,6 +76,7 @@ def begin(
     now: datetime,
     *,
     volunteer_id: int | None = None,
+    test: bool = False,
 ) -> ReturnTry:
     """Write the try down before anybody dials, with the token its call will be known by.
 
@@ -76,7 +84,7 @@ def begin(
     """
     attempt = ReturnTry(
         promise_id=promises[0].id, token=secrets.token_hex(16), phone=phone, placed_at=now,
-        volunteer_id=volunteer_id,
+        volunteer_id=volunteer_id, test=test,
     )  # fmt: skip
     session.add(attempt)
     session.flush()
@@ -113,6 +121,21 @@ def close(session: Session, attempt: ReturnTry) -> bool:
 def unanswered(promise: Promise) -> ReturnTry | None:
     """The try whose end nobody has reported yet."""
     return next((attempt for attempt in promise.tries if attempt.outcome is None), None)
+
+
+def _urgent_waiting(session: Session, now: datetime) -> int:
+    """How many calls about urgent requests are to be placed now, or were put off for a moment."""
+    ringing = (
+        select(TRY_PROMISES.c.promise_id)
+        .join(ReturnTry, ReturnTry.id == TRY_PROMISES.c.try_id)
+        .where(ReturnTry.outcome.is_(None), TRY_PROMISES.c.promise_id == Promise.id)
+    )
+    return session.scalar(
+        select(func.count()).select_from(Promise).join(Ticket, Ticket.id == Promise.ticket_id).where(
+            Promise.state == PromiseState.OPEN, Promise.due_at <= now + SHORTLY, Ticket.urgent, is_real(Ticket),
+            Promise.duty.in_((Duty.RETURN_CALL, Duty.TELL_VOLUNTEER)), ~ringing.exists(),
+        )
+    ) or 0  # fmt: skip
 
 
 def _brought_ids(session: Session, try_id: int) -> Sequence[int]:

@@ -6,8 +6,9 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from hotline.phone import Phone
 from tickets import ledger
-from tickets.ledger import Person
+from tickets.ledger import LEDGER, Person
 from tickets.lifecycle import OPEN
 from tickets.models import Fetch, Recording, Resident, ResidentPhone, Ticket
 from tickets.retention import CALLS, audio_deleted, forget_numbers, make_nameless, receipt
@@ -43,6 +44,10 @@ def erase(session: Session, resident: Resident, by: Person, now: datetime, why: 
     audio_deleted(session, recordings, rule, now, by)
     make_nameless(session, ids, rule, now, by)
     forget_numbers(session, CALLS.c.phone.in_(own_numbers(session, resident)))
+    # people search for a name, and write one where they say why
+    named = or_(*(LEDGER.c.why.contains(said, autoescape=True) for said in _said(resident)))
+    about = (LEDGER.c.object_kind == "resident") & (LEDGER.c.object_id == resident.id)
+    ledger.erase_words(session, or_(about, named), rule, now, by)
     ledger.write(
         session, at=now, person=by, act="erase", object_kind="resident", object_id=resident.id, why=why
     )  # fmt: skip
@@ -67,6 +72,12 @@ def own_numbers(session: Session, resident: Resident) -> list[str]:
         )
     )
     return sorted(mine - set(shared))
+
+
+def _said(resident: Resident) -> list[str]:
+    """How they may be called in other people's words."""
+    numbers = [number.phone for number in resident.phones]
+    return [resident.name, *numbers, *(Phone(number).dialled for number in numbers)]
 
 
 def _delete(session: Session, resident: Resident) -> None:

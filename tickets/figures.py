@@ -41,6 +41,7 @@ from tickets.models import (
     Ticket,
 )
 from tickets.outings import Journey, JourneyTicket, Went
+from tickets.real import is_real
 from tickets.returns import PROVEN, Outcome
 from tickets.rounds import Deed, TicketRound
 from tickets.trips import GOAL
@@ -82,7 +83,7 @@ class Figure:
 
 
 _ticket = Ticket.__table__.c
-_real = and_(Ticket.kind == Kind.ERRAND, Ticket.test.is_(False))
+_real = and_(Ticket.kind == Kind.ERRAND, is_real(Ticket))
 _nothing = (State.VOID, State.MERGED)  # no request of its own
 _not_ours = (*_nothing, State.WITHDRAWN, State.REFERRED)
 _first, _again = aliased(TicketRound), aliased(TicketRound)
@@ -103,12 +104,12 @@ def _reopened(*when: ColumnElement[bool]) -> ColumnElement[bool]:
 
 OFFERED = Cohort(
     "offered", CALLS.c.started_at, CALLS.c.id,
-    select().select_from(CALLS).where(CALLS.c.flow == "inbound", CALLS.c.test.is_(False)), calls=True,
+    select().select_from(CALLS).where(CALLS.c.flow == "inbound", is_real(CALLS.c)), calls=True,
 )  # fmt: skip
 RING_BACKS = Cohort(
     "ring_backs", _ticket.contact_by, _ticket.id,
     select().select_from(Ticket).where(
-        Ticket.kind == Kind.RING_BACK, Ticket.test.is_(False),
+        Ticket.kind == Kind.RING_BACK, is_real(Ticket),
         Ticket.state.not_in((*_nothing, State.WITHDRAWN)),
     ), due=True,
 )  # fmt: skip
@@ -142,7 +143,7 @@ ANSWERED = Cohort(
     select().select_from(ReturnTry)
     .join(Promise, Promise.id == ReturnTry.promise_id).join(Ticket, Ticket.id == Promise.ticket_id)
     .where(
-        or_(Promise.event == Event.DONE, _told_of_done), Ticket.test.is_(False),
+        or_(Promise.event == Event.DONE, _told_of_done), is_real(Ticket),
         ReturnTry.outcome.in_([outcome.value for outcome in PROVEN]),
     ),
 )  # fmt: skip

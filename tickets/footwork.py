@@ -132,6 +132,13 @@ def log_outing(
     return journey, numbers
 
 
+def explain(session: Session, journey: Journey, reason: Reason, by: Person, now: datetime) -> None:
+    """Why it did not do, said a moment later; for all its requests."""
+    journey.reason = reason
+    for ticket_id in _served(session, journey):
+        _note(session, ticket_id, "explain_outing", by, now, journey=journey.id, reason=reason)
+
+
 def withdraw_outing(
     session: Session, settings: Settings, journey: Journey, by: Person, now: datetime
 ) -> None:
@@ -142,12 +149,8 @@ def withdraw_outing(
         return
     undo.must_be_fresh(settings, journey.written_by, journey.written_at, by, now)
     journey.withdrawn_at = now
-    served = select(JourneyTicket.ticket_id).where(JourneyTicket.journey_id == journey.id)
-    for ticket_id in session.scalars(served.order_by(JourneyTicket.ticket_id)).all():
-        ledger.write(
-            session, at=now, person=by, act="withdraw_outing", object_kind="ticket",
-            object_id=ticket_id, journey=journey.id,
-        )  # fmt: skip
+    for ticket_id in _served(session, journey):
+        _note(session, ticket_id, "withdraw_outing", by, now, journey=journey.id)
 
 
 def visits(session: Session, ticket: Ticket) -> Sequence[Visit]:
@@ -232,6 +235,11 @@ def carried_open(session: Session, ticket: Ticket) -> Sequence[Carried]:
         .where(Carried.ticket_id == ticket.id, Carried.confirmed_at.is_(None))
         .order_by(Carried.id)
     ).all()
+
+
+def _served(session: Session, journey: Journey) -> Sequence[int]:
+    served = select(JourneyTicket.ticket_id).where(JourneyTicket.journey_id == journey.id)
+    return session.scalars(served.order_by(JourneyTicket.ticket_id)).all()
 
 
 def _plain(made: Sequence[Journey]) -> list[Outing]:

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from itertools import accumulate
 from types import MappingProxyType
 
@@ -50,15 +51,20 @@ def is_workday(day: date, calendar: Calendar = AS_PUBLISHED) -> bool:
     """
     if day in calendar:
         return not calendar[day]
-    try:
-        return bool(chinese_calendar.is_workday(day))
-    except NotImplementedError:
-        return day.weekday() < 5
+    return _published(day)
 
 
 def calendar_ends() -> date:
     """The first day of which nobody has published whether it is worked."""
     return date(max(chinese_calendar.constants.holidays).year + 1, 1, 1)
+
+
+@cache  # a few hundred days, asked at every call: the library reads the day anew each time
+def _published(day: date) -> bool:
+    try:
+        return bool(chinese_calendar.is_workday(day))
+    except NotImplementedError:
+        return day.weekday() < 5
 
 
 def next_open(

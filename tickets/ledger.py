@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, event, insert, select, text
+from sqlalchemy import ColumnElement, Table, event, insert, select, text, update
 from sqlalchemy.orm import ORMExecuteState, Session
 
 from hotline import clock
@@ -17,6 +18,7 @@ from tickets.models import LedgerLine
 # Any fixed number: it names the ledger's pen among PostgreSQL's advisory locks. SQLite's
 # writers pass one by one anyway.
 PEN = 522_1123
+ERASE_WORDS = "erase_words"
 PENDING = "ledger"  # in Session.info: the lines of this transaction so far
 
 LEDGER = cast(Table, LedgerLine.__table__)
@@ -59,10 +61,11 @@ def write(
     It takes its place in the ledger when the transaction commits: whoever held the pen while
     still waiting for another row would stop everybody who holds that row and wants the pen.
     """
+    why, salt = why[:400], secrets.token_hex(16) if why else ""
     line = {
         "at": clock.utc(at).replace(microsecond=0), "person": person.label, "act": str(act),
         "object_kind": object_kind, "object_id": object_id, "origin": person.origin,
-        "why": why[:400], "facts": json.loads(json.dumps(facts)),
+        "facts": json.loads(json.dumps(facts)), "words": digest(salt, why), "why": why, "salt": salt,
     }  # fmt: skip
     if session.in_nested_transaction():  # it may be rolled back alone
         _enter(session, [line])
@@ -74,8 +77,32 @@ def write(
 
 
 def seal(line: Sequence[str | None]) -> str:
-    """The hash of a line, from the text of its columns in their order, the last one left out."""
+    """The hash of a line, from the text of the columns before it in their order."""
     return hashlib.sha256(json.dumps(line, ensure_ascii=False).encode()).hexdigest()
+
+
+def digest(salt: str, why: str) -> str:
+    """What stands for a person's words in the hash; nothing where there are none."""
+    return hashlib.sha256((salt + why).encode()).hexdigest() if why else ""
+
+
+def erase_words(
+    session: Session, which: ColumnElement[bool], rule: str, at: datetime, by: Person
+) -> int:
+    """Take what people wrote from these lines; everything else of them stays. Returns how many.
+
+    A line of its own says which: words that are gone without one are missed by `audit.verify`.
+    """
+    erased = session.execute(
+        update(LEDGER).where(which, LEDGER.c.salt != "").values(why="", salt="")
+        .returning(LEDGER.c.sequence)
+    ).scalars().all()  # fmt: skip
+    if erased:
+        write(
+            session, at=at, person=by, act=ERASE_WORDS, object_kind="ledger", object_id=None,
+            why=rule, lines=sorted(erased),
+        )  # fmt: skip
+    return len(erased)
 
 
 @event.listens_for(Session, "before_commit")
@@ -119,6 +146,6 @@ def _texts(line: dict[str, Any]) -> list[str | None]:
     number = line["object_id"]
     return [
         str(line["sequence"]), f"{line['at']:%Y-%m-%d %H:%M:%S.%f}", line["person"], line["act"],
-        line["object_kind"], None if number is None else str(number), line["origin"], line["why"],
-        json.dumps(line["facts"]), line["previous"],
+        line["object_kind"], None if number is None else str(number), line["origin"],
+        json.dumps(line["facts"]), line["words"], line["previous"],
     ]  # fmt: skip

@@ -6,16 +6,17 @@ One person at a time, each once: the next when the one before had time to act. I
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from tickets import ledger
+from tickets import ledger, notices
 from tickets.hours import Interval, after_duty_time
 from tickets.ledger import SYSTEM, Person
 from tickets.lifecycle import OPEN, State
 from tickets.models import Kind, Shift, Ticket, Volunteer
+from tickets.real import is_real
 from tickets.reminders import Limit, Reminder, Step
 from tickets.roster import HORIZON, LEADS, duty_times, next_shift, on_duty
 
@@ -88,6 +89,7 @@ def remind(session: Session, settings: Settings, now: datetime) -> list[int]:
             session, at=now, person=SYSTEM, act="remind", object_kind="ticket", object_id=reminder.ticket_id,
             limit=reminder.limit, step=reminder.step, to=reminder.volunteer_id,
         )  # fmt: skip
+        notices.remind(session, settings, session.get_one(Reminder, reminder_id), now)
     return written
 
 
@@ -110,6 +112,24 @@ def standing(
     ]
 
 
+def stands(session: Session, settings: Settings, reminder: Reminder, now: datetime) -> bool:
+    """Whether it is still late, and still the same round."""
+    ticket = session.get_one(Ticket, reminder.ticket_id)
+    times = duty_times(session, now - HORIZON / 2)
+    return reminder.round == ticket.round and reminder.limit in passed(settings, ticket, times, now)
+
+
+def unseen(session: Session, ticket: Ticket, volunteer_id: int) -> Sequence[Reminder]:
+    """What this person was reminded of about this request, and has not seen."""
+    return session.scalars(_about(ticket, volunteer_id).where(Reminder.seen_at.is_(None))).all()
+
+
+def was_reminded(session: Session, ticket: Ticket, volunteer_id: int) -> bool:
+    """Whether this person was told, in this round, that it is late."""
+    this_round = _about(ticket, volunteer_id).where(Reminder.round == ticket.round)
+    return session.scalar(this_round.limit(1)) is not None
+
+
 def see(session: Session, reminder: Reminder, by: Person, now: datetime) -> None:
     """The person says that they know."""
     if reminder.seen_at is None:
@@ -120,6 +140,14 @@ def see(session: Session, reminder: Reminder, by: Person, now: datetime) -> None
         )  # fmt: skip
 
 
+def _about(ticket: Ticket, volunteer_id: int) -> Select[Reminder]:
+    return (
+        select(Reminder)
+        .where(Reminder.ticket_id == ticket.id, Reminder.volunteer_id == volunteer_id)
+        .order_by(Reminder.id)
+    )
+
+
 def _late(session: Session, settings: Settings, now: datetime) -> Sequence[Ticket]:
     """The requests that may be past a limit; what was done long ago is not looked at again."""
     told_by = now - timedelta(hours=settings.tell_within_hours)
@@ -127,6 +155,7 @@ def _late(session: Session, settings: Settings, now: datetime) -> Sequence[Ticke
         select(Ticket)
         .where(
             Ticket.state.in_((*OPEN, State.DONE)),  # few of many, and the index knows them
+            true() if settings.demo else is_real(Ticket),
             or_(
                 Ticket.state.in_(UNTAKEN) & (Ticket.accept_by <= now),
                 Ticket.state.in_(OPEN) & Ticket.contacted_at.is_(None) & (Ticket.contact_by <= now),

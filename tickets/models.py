@@ -1,7 +1,6 @@
 """What the errand side keeps. Each class says what one row means and who writes it."""
 
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -17,12 +16,26 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hotline.db import Base, UtcDateTime
 from hotline.db import kept as _kept
-from tickets import names
+from tickets.kinds import Complexity as Complexity
+from tickets.kinds import Duty as Duty
+from tickets.kinds import Elsewhere as Elsewhere
+from tickets.kinds import Event as Event
+from tickets.kinds import Fetch as Fetch
+from tickets.kinds import Kind as Kind
+from tickets.kinds import Mode as Mode
+from tickets.kinds import PromiseState as PromiseState
+from tickets.kinds import Source as Source
+from tickets.ledger_line import LedgerLine as LedgerLine
 from tickets.lifecycle import State
+from tickets.people import Dialect as Dialect
+from tickets.people import Resident as Resident
+from tickets.people import ResidentPhone as ResidentPhone
+from tickets.people import Role as Role
+from tickets.people import Volunteer as Volunteer
 from tickets.suggestion import Suggestion
 
 
@@ -30,156 +43,6 @@ def _where_set(table: str, column: str) -> Index:
     """An index that costs nothing where the column is empty."""
     is_set = text(f"{column} IS NOT NULL")
     return Index(f"ix_{table}_{column}", column, sqlite_where=is_set, postgresql_where=is_set)
-
-
-class Role(StrEnum):
-    VOLUNTEER = "volunteer"
-    LEAD = "lead"  # leads the duty: is asked when volunteer and substitute are not there
-    COMMITTEE = "committee"
-    ADMIN = "admin"
-
-
-class Kind(StrEnum):
-    ERRAND = "errand"
-    RING_BACK = "ring_back"  # somebody rang and left no words: a person owes them a call
-
-
-class Source(StrEnum):
-    MESSAGE = "message"  # spoken after the beep
-    TALK = "talk"  # a volunteer took the call
-    SHORT_CALL = "short_call"
-    DESK = "desk"
-
-
-class Mode(StrEnum):
-    """How an errand is done."""
-
-    HELP = "help"  # 帮办: with them
-    FOR_THEM = "for_them"  # 代办: somebody goes for them
-    AT_HOME = "at_home"  # 上门办: it is done in their home
-
-
-class Complexity(StrEnum):
-    ROUTINE = "routine"
-    COMPLEX = "complex"
-
-
-class Elsewhere(StrEnum):
-    """Who does what the line does not."""
-
-    CITY_LINE = "12345"
-    AMBULANCE = "120"
-    POLICE = "110"
-    OTHER = "other"
-
-
-class Fetch(StrEnum):
-    WANTED = "wanted"
-    STORED = "stored"
-    FAILED = "failed"
-    DELETED = "deleted"  # by the rules of retention
-
-
-class Duty(StrEnum):
-    """What a promise owes."""
-
-    FETCH = "fetch"
-    TRANSCRIBE = "transcribe"
-    DELETE = "delete"
-    RETURN_CALL = "return_call"
-    SETTLE_CALL = "settle_call"
-    NIGHT_ROUND = "night_round"
-    HAND_OVER = "hand_over"  # what is open at the end of a shift
-    TELL_VOLUNTEER = "tell_volunteer"  # ring whoever is to take a request, or begins duty
-    NOTICE = "notice"  # a word to the volunteers' group, with no person in it
-
-
-class PromiseState(StrEnum):
-    OPEN = "open"
-    KEPT = "kept"
-    OWED = "owed"  # the machine gave up; a person owes it now
-    DROPPED = "dropped"  # overtaken by newer news
-
-
-class Event(StrEnum):
-    """The news a return call brings."""
-
-    ACCEPTED = "accepted"
-    VISITED = "visited"
-    DONE = "done"
-    MATERIALS = "materials"
-
-
-class Dialect(StrEnum):
-    """What a resident hears best; also the name of the folder of prompts recorded in it."""
-
-    MANDARIN = "普通话"
-    JINHUA = "金华话"
-
-
-class Volunteer(Base):
-    """One person who signs in: a volunteer, the duty lead, a committee member, an administrator."""
-
-    __tablename__ = "volunteers"
-
-    id: Mapped[int] = mapped_column(primary_key=True, init=False)
-    name: Mapped[str] = mapped_column(String(40), unique=True)
-    phone: Mapped[str | None] = mapped_column(String(16), default=None)
-    role: Mapped[Role] = mapped_column(_kept(Role), default=Role.VOLUNTEER)
-    pin_hash: Mapped[str | None] = mapped_column(String(200), default=None)
-    wrong_pins: Mapped[int] = mapped_column(default=0)
-    locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
-    ring_me: Mapped[bool | None] = mapped_column(default=None)  # None: as the setting says
-    active: Mapped[bool] = mapped_column(default=True)
-    totp_secret: Mapped[str | None] = mapped_column(String(64), default=None)  # the second factor
-    totp_step: Mapped[int] = mapped_column(default=0)  # the last code used: each is good once
-    # the secret part of the address of their own calendar feed
-    feed_token: Mapped[str | None] = mapped_column(String(64), default=None, unique=True)
-
-
-class Resident(Base):
-    """One resident. Several may share a number; one may have several.
-
-    Written by `tickets.residents`. One that was merged into another stays as a row, so that what
-    points at it still does.
-    """
-
-    __tablename__ = "residents"
-
-    id: Mapped[int] = mapped_column(primary_key=True, init=False)
-    name: Mapped[str] = mapped_column(String(40))
-    building: Mapped[str] = mapped_column(String(10), default="")
-    unit: Mapped[str] = mapped_column(String(10), default="")
-    room: Mapped[str] = mapped_column(String(10), default="")
-    dialect: Mapped[Dialect] = mapped_column(_kept(Dialect), default=Dialect.MANDARIN)
-    slow: Mapped[bool] = mapped_column(default=False)  # hears better when spoken to slowly
-    active: Mapped[bool] = mapped_column(default=True)  # false: moved away, died, or merged
-    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"), default=None)
-    test: Mapped[bool] = mapped_column(default=False)
-    # how the name is found by keys: liguifang, lgf; they follow the name
-    pinyin: Mapped[str] = mapped_column(String(160), init=False, index=True)
-    initials: Mapped[str] = mapped_column(String(40), init=False, index=True)
-    phones: Mapped[list["ResidentPhone"]] = relationship(
-        default_factory=list, cascade="all, delete-orphan", order_by="ResidentPhone.id"
-    )
-
-    @validates("name")
-    def _read_aloud(self, _: str, name: str) -> str:
-        self.pinyin, self.initials = names.pinyin(name), names.initials(name)
-        return name
-
-
-class ResidentPhone(Base):
-    """That a resident can be reached by a number."""
-
-    __tablename__ = "resident_phones"
-    __table_args__ = (UniqueConstraint("phone", "resident_id"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True, init=False)
-    phone: Mapped[str] = mapped_column(String(16), index=True)
-    resident_id: Mapped[int] = mapped_column(
-        ForeignKey("residents.id", ondelete="CASCADE"), init=False, index=True
-    )
 
 
 class Shift(Base):
@@ -199,6 +62,11 @@ class Shift(Base):
     substitute: Mapped[Volunteer | None] = relationship(
         init=False, foreign_keys=[substitute_id], lazy="joined"
     )
+
+
+def number(day: date, sequence: int) -> str:
+    """Month, day and the day's sequence: short enough to say, such as 1123-07."""
+    return f"{day:%m%d}-{sequence:02d}"
 
 
 class Ticket(Base):
@@ -270,8 +138,7 @@ class Ticket(Base):
 
     @property
     def number(self) -> str:
-        """Month, day and the day's sequence: short enough to say, such as 1123-07."""
-        return f"{self.day:%m%d}-{self.sequence:02d}"
+        return number(self.day, self.sequence)
 
 
 class TicketDay(Base):
@@ -365,6 +232,9 @@ class Promise(Base):
     shift_id: Mapped[int | None] = mapped_column(
         ForeignKey("shifts.id", ondelete="SET NULL"), default=None
     )
+    reminder_id: Mapped[int | None] = mapped_column(ForeignKey("reminders.id"), default=None)
+    # whose press a bridged call is
+    volunteer_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
     event: Mapped[Event | None] = mapped_column(_kept(Event), default=None)
     notice: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.notices.Why
     state: Mapped[PromiseState] = mapped_column(_kept(PromiseState), default=PromiseState.OPEN)
@@ -408,27 +278,6 @@ class ReturnTry(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None, index=True)
     satisfaction: Mapped[int | None] = mapped_column(default=None)  # said in this call
     volunteer_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
+    test: Mapped[bool] = mapped_column(default=False)  # on the telephone in the browser
+    reached: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.bridges.Reached
     promise: Mapped[Promise] = relationship(init=False)
-
-
-class LedgerLine(Base):
-    """One change or access: who, when, what, to which object, from where, why. Never changed.
-
-    `hash` is the SHA-256 of the line and of the hash before it, so that no line can be altered or
-    left out unnoticed. `sequence` has no gaps.
-    """
-
-    __tablename__ = "ledger"
-    __table_args__ = (Index("ix_ledger_object", "object_kind", "object_id"),)
-
-    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    person: Mapped[str] = mapped_column(String(60))
-    act: Mapped[str] = mapped_column(String(40))
-    object_kind: Mapped[str] = mapped_column(String(20))
-    object_id: Mapped[int | None]
-    origin: Mapped[str] = mapped_column(String(20))  # phone, desk, system
-    why: Mapped[str] = mapped_column(String(400), default="")
-    facts: Mapped[dict[str, Any]] = mapped_column(JSON, default_factory=dict)
-    previous: Mapped[str] = mapped_column(String(64), default="")
-    hash: Mapped[str] = mapped_column(String(64), default="")

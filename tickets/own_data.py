@@ -17,7 +17,7 @@ from hotline.clock import local
 from hotline.store import Store
 from tickets.dossier import Consent, ConsentBy, ConsentTo, ResidentNote
 from tickets.erasure import own_numbers, requests_of
-from tickets.listings import EVENTS, KINDS, OUTCOMES, STATES
+from tickets.listings import EVENTS, KINDS, OUTCOMES, REASONS, STATES
 from tickets.models import (
     Duty,
     Fetch,
@@ -30,8 +30,11 @@ from tickets.models import (
     Transcript,
     Volunteer,
 )
+from tickets.outings import Carried, Journey, JourneyTicket, Went
 from tickets.retention import CALLS
+from tickets.rounds import PERSONAL, Deed, TicketRound
 
+WENT = {Went.RESIDENT: "本人", Went.VOLUNTEER: "志愿者"}
 CONSENTS = {
     ConsentTo.RECORDS: "登记资料", ConsentTo.RECORDING: "录音", ConsentTo.PROXY: "代办",
 }  # fmt: skip
@@ -72,6 +75,8 @@ def write(session: Session, store: Store, resident: Resident, path: Path) -> int
         notes = session.scalars(select(ResidentNote).where(ResidentNote.resident_id == resident.id))
         _sheet(bundle, "备注.csv", ("时间", "备注"), ((_time(n.written_at), n.text) for n in notes))
         _calls(session, bundle, resident, ids)
+        _on_foot(session, bundle, ids)
+        _acts(session, bundle, ids)
         _accesses(session, bundle, resident, ids, [r.id for r, _ in recordings])
         for recording, _ in recordings:
             if recording.fetch is Fetch.STORED and recording.key:
@@ -113,6 +118,42 @@ def _calls(
     _sheet(
         bundle, "回电.csv", ("时间", "号码", "消息", "结果"),
         ((_time(t.placed_at), t.phone, EVENTS.get(t.event or "", ""), OUTCOMES.get(t.outcome or "", "")) for t in tries),
+    )  # fmt: skip
+
+
+def _on_foot(session: Session, bundle: zipfile.ZipFile, ticket_ids: list[int]) -> None:
+    made = session.execute(
+        select(JourneyTicket.ticket_id, Journey)
+        .join(Journey, Journey.id == JourneyTicket.journey_id)
+        .where(JourneyTicket.ticket_id.in_(ticket_ids), Journey.withdrawn_at.is_(None))
+        .order_by(Journey.id)
+    ).all()  # fmt: skip
+    _sheet(
+        bundle, "跑动.csv", ("求助", "时间", "谁去", "地点", "办成了", "为什么没办成", "备注"),
+        ((id_, _time(j.at), WENT[j.went], j.place, "是" if j.settled else "否", REASONS.get(j.reason or "", ""), j.reason_note) for id_, j in made),
+    )  # fmt: skip
+    things = session.scalars(
+        select(Carried).where(Carried.ticket_id.in_(ticket_ids)).order_by(Carried.id)
+    )
+    _sheet(
+        bundle, "交给我们的东西.csv", ("求助", "什么", "拿走", "还了", "您说还了"),
+        ((c.ticket_id, c.what, _time(c.taken_at), _time(c.returned_at), _time(c.confirmed_at)) for c in things),
+    )  # fmt: skip
+
+
+def _acts(session: Session, bundle: zipfile.ZipFile, ticket_ids: list[int]) -> None:
+    """What was done with each request, with the words it replaced, and round after round."""
+    deeds = session.scalars(select(Deed).where(Deed.ticket_id.in_(ticket_ids)).order_by(Deed.id))
+    _sheet(
+        bundle, "办理经过.csv", ("求助", "时间", "做了什么", "撤回", "原来写的"),
+        ((d.ticket_id, _time(d.at), d.act, _time(d.undone_at), "；".join(d.was[n] for n in sorted(PERSONAL) if d.was.get(n))) for d in deeds),
+    )  # fmt: skip
+    rounds = session.scalars(
+        select(TicketRound).where(TicketRound.ticket_id.in_(ticket_ids)).order_by(TicketRound.id)
+    )
+    _sheet(
+        bundle, "每一轮.csv", ("求助", "第几轮", "开始", "办完", "为什么又办"),
+        ((r.ticket_id, r.number, _time(r.began_at), _time(r.done_at), r.why) for r in rounds),
     )  # fmt: skip
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import false, func, or_, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
-from tickets.models import Duty, Promise, PromiseState
+from tickets.models import Duty, Promise, PromiseState, Ticket
 
 
 def make(
@@ -23,9 +23,14 @@ def make(
 
 
 def due(session: Session, now: datetime, limit: int = 100) -> Sequence[int]:
-    """The ids of promises that are due and in nobody's hands, the longest due first."""
+    """The ids of promises that are due and in nobody's hands: urgent requests' first, then the
+    longest due."""
     return session.scalars(
-        select(Promise.id).where(*_free(now)).order_by(Promise.due_at).limit(limit)
+        select(Promise.id)
+        .outerjoin(Ticket, Ticket.id == Promise.ticket_id)
+        .where(*_free(now))
+        .order_by(func.coalesce(Ticket.urgent, false()).desc(), Promise.due_at, Promise.id)
+        .limit(limit)
     ).all()
 
 

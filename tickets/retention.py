@@ -18,13 +18,13 @@ from sqlalchemy import (
     table,
     update,
 )
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from hotline.clock import local
 from hotline.config import Settings
 from hotline.db import UtcDateTime
 from tickets import ledger, search
-from tickets.books import LedgerMark, Receipt
+from tickets.books import LedgerMark, Receipt, SpotCheck
 from tickets.guard import ACCESS_LOG_DAYS
 from tickets.ledger import LEDGER, SYSTEM, Person
 from tickets.lifecycle import OPEN
@@ -36,13 +36,16 @@ from tickets.models import (
     Ticket,
     Transcript,
 )
-from tickets.outings import Journey, JourneyTicket
-from tickets.rounds import TicketRound
+from tickets.outings import Carried, Journey, JourneyTicket
+from tickets.rounds import PERSONAL, Deed, TicketRound
 
 SOME = 200  # rows of one transaction
 SOME_LINES = 20_000
 
-# The telephone's tables, which this side of the house knows by name only.
+THING = "东西"  # what was taken along, once nobody is to know whose it was
+
+# The telephone's tables, which this side of the house knows by name only, and one of a floor above.
+TICKED = table("ticked", column("ticket_id"))
 CALLS = table("calls", column("id"), column("phone"), column("started_at", UtcDateTime))
 TURNS = table("turns", column("call_id"), column("memory", JSON), column("says", JSON))
 
@@ -71,7 +74,7 @@ def plan(session: Session, settings: Settings, now: datetime) -> Plan:
 def audio_due(
     session: Session, settings: Settings, now: datetime
 ) -> tuple[Sequence[int], Sequence[str]]:
-    """The next recordings to delete, and the stored sounds that nobody else needs.
+    """The next recordings to delete, and their stored sounds.
 
     The sound goes first, then the row says so (`audio_deleted`): after a kill in between the
     same recordings are due again, and deleting nothing is no error.
@@ -81,16 +84,9 @@ def audio_due(
 
 
 def sounds_of(session: Session, recording_ids: Sequence[int]) -> Sequence[str]:
-    """The stored sounds of these recordings that no other recording shares."""
-    other = aliased(Recording)
-    shared = select(other.id).where(
-        other.key == Recording.key, other.fetch == Fetch.STORED, other.id.not_in(recording_ids)
-    )
-    return session.scalars(
-        select(Recording.key).distinct().where(
-            Recording.id.in_(recording_ids), Recording.key.is_not(None), ~shared.exists()
-        )
-    ).all()  # type: ignore[return-value]  # fmt: skip
+    """The stored sounds of these recordings; each has its own, also where two said the same."""
+    keys = session.scalars(select(Recording.key).where(Recording.id.in_(recording_ids)))
+    return [key for key in keys if key is not None]
 
 
 def audio_deleted(
@@ -127,7 +123,16 @@ def make_nameless(
     session.execute(update(TicketRound).where(TicketRound.ticket_id.in_(ids)).values(why=""))
     outings = select(JourneyTicket.journey_id).where(JourneyTicket.ticket_id.in_(ids))
     session.execute(update(Journey).where(Journey.id.in_(outings)).values(reason_note=""))
+    session.execute(update(SpotCheck).where(SpotCheck.ticket_id.in_(ids)).values(note=""))
+    session.execute(update(Carried).where(Carried.ticket_id.in_(ids)).values(what=THING))
+    session.execute(delete(TICKED).where(TICKED.c.ticket_id.in_(ids)))
+    for deed in session.scalars(select(Deed).where(Deed.ticket_id.in_(ids))):
+        deed.was = {name: "" if name in PERSONAL and was else was for name, was in deed.was.items()}
     recordings = select(Recording.id).where(Recording.ticket_id.in_(ids))
+    about = ((LEDGER.c.object_kind == "ticket") & LEDGER.c.object_id.in_(ids)) | (
+        (LEDGER.c.object_kind == "recording") & LEDGER.c.object_id.in_(recordings)
+    )
+    ledger.erase_words(session, about, rule, now, by)
     search.forget(session, recordings)
     session.execute(
         update(Transcript)

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from hotline.db import Base, UtcDateTime, kept
 from tickets.lifecycle import Act
 
+PERSONAL = frozenset({"missing", "void_reason"})  # of what a deed keeps: people's own words
+
 
 class TicketRound(Base):
     """One round of a request: the first, and one more each time it is opened again.

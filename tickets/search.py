@@ -23,7 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Mapper, Session, aliased, mapped_column
 
 from hotline.db import Base
-from tickets.models import Transcript
+from tickets.models import Recording, Ticket, Transcript
+from tickets.real import is_real
 
 COMMON = 2_000  # a pair counted no further: that many is common
 LAST = "\U0010ffff"
@@ -44,13 +45,19 @@ class Gram(Base):
     )
 
 
-def find(session: Session, asked: str, limit: int) -> Sequence[Transcript]:
-    """The newest transcripts in which a machine or a person wrote these words."""
+def find(
+    session: Session, asked: str, limit: int, *, tests: bool | None = False
+) -> Sequence[Transcript]:
+    """The newest transcripts in which a machine or a person wrote these words; None: tests too."""
     words = plain(asked)
     if not words:
         return []
     found: list[Transcript] = []
-    for transcript in session.scalars(_likely(session, words)).yield_per(limit):
+    likely = _likely(session, words)
+    if tests is not None:
+        of_tests = Transcript.recording.has(Recording.ticket.has(is_real(Ticket, tests=True)))
+        likely = likely.where(of_tests if tests else ~of_tests)
+    for transcript in session.scalars(likely).yield_per(limit):
         if any(words in plain(text) for text in (transcript.text, transcript.corrected_text or "")):
             found.append(transcript)
             if len(found) == limit:

@@ -12,7 +12,7 @@ from hotline.config import Settings
 from tickets import deeds, ledger, merging, notices, numbers, promises
 from tickets.hours import after_duty_time
 from tickets.ledger import SYSTEM, Person
-from tickets.lifecycle import OPEN, Act, State, after
+from tickets.lifecycle import OPEN, Act, after
 from tickets.models import (
     Complexity,
     Duty,
@@ -35,7 +35,6 @@ NEWS_OF = {Act.FINISH: Event.DONE, Act.ASK_MATERIALS: Event.MATERIALS}
 # After these the news that was to be told is no longer true.
 OVERTAKES = {Act.REOPEN, Act.WITHDRAW, Act.VOID, Act.MERGE, Act.REFER, Act.RESUME}
 TOUCHES_NEWS = OVERTAKES | NEWS_OF.keys()
-URGENT_SHORT_CALLS = 3  # of one number within half an hour
 
 
 # Built once: it is asked at every ring. Spelt out, because IN would be built anew each time.
@@ -45,15 +44,16 @@ OPEN_REQUESTS = (
         Ticket.phone == bindparam("phone"),
         or_(*(Ticket.state == state for state in sorted(OPEN))),
         Ticket.kind == Kind.ERRAND,
+        Ticket.test == bindparam("test"),  # tests and real calls know nothing of each other
     )
     .order_by(Ticket.opened_at.desc(), Ticket.id.desc())
     .limit(2)
 )
 
 
-def open_requests(session: Session, phone: str) -> Sequence[Ticket]:
+def open_requests(session: Session, phone: str, *, test: bool) -> Sequence[Ticket]:
     """The newest two errands of this number that are not finished."""
-    return session.scalars(OPEN_REQUESTS, {"phone": phone}).all()
+    return session.scalars(OPEN_REQUESTS, {"phone": phone, "test": test}).all()
 
 
 def resident_of(session: Session, phone: str | None) -> Resident | None:
@@ -131,7 +131,7 @@ def open_ticket(
         act(session, ticket, Act.ACCEPT, ledger.volunteer(taken_by, "phone"), now)
         ticket.contacted_at = now
     else:
-        notices.owe(session, settings, Why.NEW, now)
+        notices.owe(session, settings, Why.NEW, now, test=test)
     return ticket
 
 
@@ -261,53 +261,3 @@ def drop_news(session: Session, ticket: Ticket, now: datetime) -> None:
         )
     ):
         promises.settle(promise, PromiseState.DROPPED, "有了新消息，不再打这一通", now)
-
-
-def owe_ring_back(
-    session: Session,
-    settings: Settings,
-    now: datetime,
-    *,
-    phone: str,
-    call_id: int,
-    short_calls: int,
-    test: bool = False,
-) -> Ticket:
-    """Somebody rang and left no words: the volunteer on duty owes them a call.
-
-    A number that rings again before it was called back is one debt, not two; the third short
-    call within half an hour makes it urgent.
-    """
-    ticket = session.scalar(
-        select(Ticket)
-        .where(Ticket.phone == phone, Ticket.kind == Kind.RING_BACK, Ticket.state.in_(OPEN))
-        .limit(1)
-    )
-    if ticket is None:
-        ticket = open_ticket(
-            session, settings, now, kind=Kind.RING_BACK, source=Source.SHORT_CALL, phone=phone, by=ledger.CALLER, call_id=call_id, test=test
-        )  # fmt: skip
-    if short_calls >= URGENT_SHORT_CALLS and not ticket.urgent:
-        ticket.urgent = True
-        notices.owe(session, settings, Why.URGENT, now)
-        ledger.write(
-            session,
-            at=now,
-            person=SYSTEM,
-            act="urgent",
-            object_kind="ticket",
-            object_id=ticket.id,
-            why="半小时内打来三次",
-        )
-    return ticket
-
-
-def forget_ring_backs(session: Session, phone: str, now: datetime) -> None:
-    """Whoever rang again and left words need not be asked what the short call was about."""
-    owed = select(Ticket).where(
-        Ticket.phone == phone,
-        Ticket.kind == Kind.RING_BACK,
-        Ticket.state.in_((State.NEW, State.ASSIGNED)),
-    )
-    for ticket in session.scalars(owed):
-        act(session, ticket, Act.WITHDRAW, SYSTEM, now, why="又打来，留了话")

@@ -116,6 +116,8 @@ def _open(content: bytes) -> openpyxl.Workbook:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             if sum(part.file_size for part in packed.infolist()) > MAX_UNPACKED_BYTES:
                 raise UnreadableSheetError("这个文件展开来太大了，请把用不着的行和图片删掉。")
+            if any(name.lower().endswith("vbaproject.bin") for name in packed.namelist()):
+                raise UnreadableSheetError("文件里有宏，不收。请在Excel里另存为不带宏的xlsx。")
         return openpyxl.load_workbook(io.BytesIO(content), keep_links=False)
     except UnreadableSheetError:
         raise

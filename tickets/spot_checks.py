@@ -16,6 +16,7 @@ from tickets.figures import BY_KEY, behind, trips
 from tickets.ledger import Person
 from tickets.lifecycle import State
 from tickets.models import Kind, Ticket
+from tickets.real import is_real
 
 NOT_GOOD = 3
 
@@ -47,7 +48,7 @@ def suspects(
     a second trip."""
     of_month = and_(
         Ticket.opened_at >= month.start, Ticket.opened_at < month.end,
-        Ticket.kind == Kind.ERRAND, Ticket.test.is_(False),
+        Ticket.kind == Kind.ERRAND, is_real(Ticket),
         Ticket.state.not_in((State.VOID, State.MERGED)),
     )  # fmt: skip
     everything = sorted(session.scalars(select(Ticket.id).where(of_month)))

@@ -6,6 +6,7 @@ says it is stands in `ticket.matter`, and `hotline asr report` compares the two.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -41,7 +42,7 @@ def keep(
     session.flush()
     if ticket is not None and suggestion.urgent and not ticket.urgent and ticket.state in OPEN:
         ticket.urgent = True
-        notices.owe(session, settings, Why.URGENT, now)
+        notices.owe(session, settings, Why.URGENT, now, test=ticket.test)
         heard = "、".join(suggestion.ranked[0]["because"])
         ledger.write(
             session, at=now, person=SYSTEM, act="urgent", object_kind="ticket",
@@ -52,9 +53,13 @@ def keep(
 def of(ticket: Ticket) -> Suggestion | None:
     """What a request seems to be about: an emergency in any of its messages, else by the newest."""
     made = [r.suggestion for r in reversed(ticket.recordings) if r.suggestion and not r.superseded]
-    likely = [suggestion for suggestion in made if suggestion.ranked]
-    urgent = (suggestion for suggestion in likely if suggestion.urgent)
-    return next(urgent, None) or next(iter([*likely, *made]), None)
+    ranked = likeliest([suggestion.ranked for suggestion in made if suggestion.ranked])
+    return next((s for s in made if s.ranked is ranked), next(iter(made), None))
+
+
+def likeliest(ranked: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]] | None:
+    """Of what several messages seem to be about, the newest first: an emergency, else the newest."""
+    return next((each for each in ranked if each[0]["urgent"]), next(iter(ranked), None))
 
 
 def choose(session: Session, ticket: Ticket, matter: Matter, by: Person, now: datetime) -> None:

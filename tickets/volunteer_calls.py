@@ -1,38 +1,21 @@
 """Calls to volunteers as rows: whom to ring for what, in their duty hours, and what came of it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from tickets import (
-    dialling,
-    footwork,
-    handover,
-    ledger,
-    notices,
-    promises,
-    roster,
-    service,
-    summons,
-)
+from tickets import dialling, handover, ledger, limits, notices, promises, roster, summons
 from tickets.dialling import SHORTLY, Line
-from tickets.ledger import SYSTEM, Person
-from tickets.lifecycle import OPEN, Act, NotPossibleError, State, possible
-from tickets.models import (
-    Duty,
-    Event,
-    Promise,
-    PromiseState,
-    ReturnTry,
-    Shift,
-    Ticket,
-    Volunteer,
-)
-from tickets.notices import Why
-from tickets.outings import Reason, Went
+from tickets.ledger import SYSTEM
+from tickets.lifecycle import OPEN, State
+from tickets.models import Duty, Promise, PromiseState, ReturnTry, Shift, Ticket, Volunteer
+from tickets.notices import Why, wants_rings
+from tickets.real import is_real, is_test
+from tickets.reminders import Reminder, Step
 from tickets.returns import Outcome
 from tickets.summons import TAKES, Ask, Asked
 
@@ -45,15 +28,11 @@ RESULTS = {
     Outcome.FAULT: "线路故障，没打出去",
 }
 TAKEN, ON_PAGE, SHIFT_OVER = "有人接了", "本人在页面上看，不打电话", "班次已经过了"
+SEEN, IN_TIME = "本人知道了", "不用再催了"
 NOBODY = "打了一圈没人接，请组长安排"
+NOT_REMINDED = "催了几次没人接电话，照次序催下一个人"
 LONGEST_NOTE = 100  # more is not taken in by ear
-PLACE_UNSAID = "其他"  # by telephone nobody is asked where
 WAITING = frozenset({State.NEW, State.ASSIGNED})  # for somebody to take it
-STEPS_TO_DONE: dict[State, tuple[Act, ...]] = {
-    State.ASSIGNED: (Act.ACCEPT, Act.FINISH),
-    State.IN_HAND: (Act.FINISH,),
-    State.WAITING: (Act.RESUME, Act.FINISH),
-}
 
 
 def owes_start_of_duty(session: Session, now: datetime) -> Shift | None:
@@ -75,7 +54,7 @@ def begin(
     session: Session, settings: Settings, promise: Promise, line: Line, now: datetime
 ) -> ReturnTry | None:
     """A try for this and all else that the same volunteer is to hear, if they may be rung now."""
-    if (done := _needless(session, promise, now)) is not None:
+    if (done := _needless(session, settings, promise, now)) is not None:
         promises.settle(promise, PromiseState.KEPT, done, now)
         return None
     if roster.on_duty(session, now) is None:
@@ -91,24 +70,48 @@ def begin(
         _give_up(session, settings, promise, now)
         return None
     phone = next(person.phone for person in people if person.id == ask.who) or ""
-    if ask.at > now or dialling.is_busy(session, settings, {phone}, line, now):
+    test = is_test(settings, promise)
+    urgent = bool(promise.ticket and promise.ticket.urgent)
+    if ask.at > now or dialling.is_busy(
+        session, settings, {phone}, line, now, urgent=urgent, test=test
+    ):
         promises.put_off(promise, max(ask.at, now + SHORTLY))
         return None
     others = [
         other
         for other in _waiting(session, now)
-        if other is not promise and dialling.unanswered(other) is None and _needless(session, other, now) is None
+        if other is not promise and is_test(settings, other) is test
+        and dialling.unanswered(other) is None and _needless(session, settings, other, now) is None
         and (theirs := _ask(_people(session, settings, other, now), other, now)) and theirs.who == ask.who
     ]  # fmt: skip
-    return dialling.begin(session, [promise, *others], phone, now, volunteer_id=ask.who)
+    return dialling.begin(session, [promise, *others], phone, now, volunteer_id=ask.who, test=test)
 
 
-def to_hear(session: Session, attempt: ReturnTry, now: datetime) -> tuple[Sequence[Ticket], Shift | None]:  # fmt: skip
-    """The requests that this call brings, the urgent first, and the shift that begins."""
+@dataclass(frozen=True, slots=True)
+class ToHear:
+    """What a call brings, each list with the urgent first, and the shift that begins."""
+
+    waiting: Sequence[Ticket]  # for him to take
+    in_hand: Sequence[Ticket]  # his, and late
+    untold: Sequence[Ticket]  # done, and the resident does not know
+    late: Sequence[int]  # which of all these are past a limit
+    shift: Shift | None
+
+
+def to_hear(session: Session, attempt: ReturnTry) -> ToHear:
+    """All that this call brings, each request once."""
     brought = dialling.brought(session, attempt)
-    waiting = [p.ticket for p in brought if p.ticket and p.ticket.state in WAITING]
-    shift = next((session.get(Shift, p.shift_id) for p in brought if p.shift_id), None)
-    return sorted(waiting, key=_urgency), shift
+    tickets = {p.ticket.id: p.ticket for p in brought if p.ticket}
+    late = [p.ticket_id for p in brought if p.reminder_id and p.ticket_id]
+    mine = {t.id for t in tickets.values() if t.assignee_id == attempt.volunteer_id and t.state not in WAITING}  # fmt: skip
+    new = [t for t in tickets.values() if t.state in WAITING or (t.id in late and t.state in OPEN)]
+    return ToHear(
+        waiting=sorted((ticket for ticket in new if ticket.id not in mine), key=_urgency),
+        in_hand=sorted((ticket for ticket in new if ticket.id in mine), key=_urgency),
+        untold=sorted((t for t in tickets.values() if t.state is State.DONE), key=_urgency),
+        late=late,
+        shift=next((session.get(Shift, p.shift_id) for p in brought if p.shift_id), None),
+    )
 
 
 def notes_left(session: Session, attempt: ReturnTry) -> list[str]:
@@ -117,10 +120,14 @@ def notes_left(session: Session, attempt: ReturnTry) -> list[str]:
     return [row.note[:LONGEST_NOTE].rstrip("。") for row in left if row.note]
 
 
-def requests_of(session: Session, volunteer_id: int) -> Sequence[Ticket]:
-    """All that a volunteer has in his hands, the urgent first."""
+def requests_of(session: Session, volunteer_id: int, *, test: bool) -> Sequence[Ticket]:
+    """All that a volunteer has in his hands, the urgent first; tests apart from real ones."""
     mine = session.scalars(
-        select(Ticket).where(Ticket.assignee_id == volunteer_id, Ticket.state.in_(OPEN))
+        select(Ticket).where(
+            Ticket.assignee_id == volunteer_id,
+            Ticket.state.in_(OPEN),
+            is_real(Ticket, tests=test),
+        )
     )
     return sorted(mine, key=_urgency)
 
@@ -140,7 +147,9 @@ def finish_try(
         )  # fmt: skip
         if promise.state is not PromiseState.OPEN:
             continue
-        if promise.shift_id and outcome is Outcome.HEARD:
+        if promise.reminder_id and outcome is Outcome.HEARD:
+            promises.settle(promise, PromiseState.KEPT, RESULTS[outcome], now)
+        elif promise.shift_id and outcome is Outcome.HEARD:
             promises.settle(promise, PromiseState.KEPT, RESULTS[outcome], now)
             by = ledger.volunteer(attempt.volunteer_id or 0, "phone")
             for row in handover.unheard(session, attempt.volunteer_id or 0):
@@ -165,97 +174,20 @@ def hang_up(session: Session, attempt: ReturnTry, now: datetime) -> list[int]:
     return [promise.id for promise in left]
 
 
-def listen(session: Session, ticket: Ticket, volunteer_id: int, now: datetime) -> None:
-    """Written before a volunteer hears a request."""
-    by = ledger.volunteer(volunteer_id, "phone")
-    for recording in ticket.recordings:
-        if not recording.superseded:
-            ledger.write(
-                session, at=now, person=by, act="listen", object_kind="recording",
-                object_id=recording.id,
-            )  # fmt: skip
+def settle(session: Session, ticket: Ticket, result: str, now: datetime) -> None:
+    """Nobody need be rung about this request any more."""
+    for promise in ticket.promises:
+        if promise.duty is Duty.TELL_VOLUNTEER and promise.state is PromiseState.OPEN:
+            promises.settle(promise, PromiseState.KEPT, result, now)
 
 
-def see_number(session: Session, ticket: Ticket, volunteer_id: int, now: datetime) -> None:
-    """Written before the number is said to him that he is to ring."""
-    ledger.write(
-        session, at=now, person=ledger.volunteer(volunteer_id, "phone"), act="see_number",
-        object_kind="ticket", object_id=ticket.id, why="电话里念给他听",
-    )  # fmt: skip
-
-
-def take(session: Session, ticket: Ticket, volunteer_id: int, now: datetime) -> None:
-    """He takes it, unless somebody else was quicker."""
-    if ticket.state is State.NEW:
-        person = session.get_one(Volunteer, volunteer_id)
-        service.act(session, ticket, Act.ASSIGN, SYSTEM, now, to=person)
-    if Act.ACCEPT in possible(ticket.state):
-        service.act(session, ticket, Act.ACCEPT, ledger.volunteer(volunteer_id, "phone"), now)
-        _settle(session, ticket, TAKEN, now)
-
-
-def tell(session: Session, ticket: Ticket, volunteer_id: int, now: datetime) -> list[int]:
-    """He wants the line to tell the resident that he is coming."""
-    if ticket.assignee_id != volunteer_id or ticket.state is not State.IN_HAND:
-        return []
-    by = ledger.volunteer(volunteer_id, "phone")
-    return service.announce(session, ticket, Event.ACCEPTED, by, now)
-
-
-def pass_on(
-    session: Session, settings: Settings, ticket: Ticket, volunteer_id: int, now: datetime
-) -> None:
-    """Somebody else is to do it: the next on duty, the substitute, the lead; else the lead hears of it."""
-    if ticket.state not in OPEN or ticket.assignee_id not in {volunteer_id, None}:
-        return
-    to = next_person(session, ticket, volunteer_id, now)
-    if to is None or Act.PASS_ON not in possible(ticket.state):
-        notices.owe(session, settings, Why.NOT_TAKEN, now)
-        return
-    by = ledger.volunteer(volunteer_id, "phone")
-    service.act(session, ticket, Act.PASS_ON, by, now, to=to, why="电话里转给别人")
-
-
-def next_person(
-    session: Session, ticket: Ticket, volunteer_id: int, now: datetime
-) -> Volunteer | None:
-    """To whom it goes; whoever was rung for it already comes last."""
-    rung = select(ReturnTry.volunteer_id).join(Promise).where(Promise.ticket_id == ticket.id)
-    tried = set(session.scalars(rung))
-    others = [p for p in roster.people_to_ring(session, now) if p.id != volunteer_id]
-    return min(others, key=lambda person: person.id in tried, default=None)
-
-
-def finish(
-    session: Session, ticket: Ticket, volunteer_id: int, now: datetime, *, outings: int | None
-) -> list[int]:
-    """It is done, he says. Returns the promises to ring the bell for."""
-    if ticket.assignee_id != volunteer_id:
-        return []
-    by, owed = ledger.volunteer(volunteer_id, "phone"), []
-    why = "" if outings is None else f"出门{outings}趟"
-    if outings and ticket.state in STEPS_TO_DONE:
-        _log_outings(session, ticket, by, outings, now)
-    try:
-        for act in STEPS_TO_DONE.get(ticket.state, ()):
-            owed += service.act(session, ticket, act, by, now, why=why if act is Act.FINISH else "")
-    except NotPossibleError:  # the table has changed: nothing is done by halves
-        return owed
-    _settle(session, ticket, TAKEN, now)
-    return owed
-
-
-def _log_outings(session: Session, ticket: Ticket, by: Person, outings: int, now: datetime) -> None:
-    """Those of all he names that nobody has written down yet; the last settled it."""
-    for number in range(footwork.count(session, ticket).volunteer + 1, outings + 1):
-        footwork.log_outing(
-            session, [ticket], by, now, went=Went.VOLUNTEER, place=PLACE_UNSAID,
-            settled=number == outings, reason=Reason.OTHER if outings > 1 else None,
-        )  # fmt: skip
-
-
-def _needless(session: Session, promise: Promise, now: datetime) -> str | None:
+def _needless(session: Session, settings: Settings, promise: Promise, now: datetime) -> str | None:
     """Why nobody need be rung any more."""
+    if promise.reminder_id is not None:
+        reminder = session.get_one(Reminder, promise.reminder_id)
+        if reminder.seen_at is not None:
+            return SEEN
+        return None if limits.stands(session, settings, reminder, now) else IN_TIME
     if promise.ticket is not None:
         return None if promise.ticket.state in WAITING else TAKEN
     shift = session.get(Shift, promise.shift_id) if promise.shift_id else None
@@ -266,17 +198,17 @@ def _people(
     session: Session, settings: Settings, promise: Promise, now: datetime
 ) -> list[Volunteer]:
     """Whom to ring, in order: whose it is, on duty, substitute, lead; nobody if the first has said
-    that the page is enough."""
+    that the page is enough. A reminder is for one person: the next gets their own."""
+    if promise.reminder_id is not None:
+        reminder = session.get_one(Reminder, promise.reminder_id)
+        reminded = session.get_one(Volunteer, reminder.volunteer_id)
+        return [reminded] if reminded.active and wants_rings(reminded, settings) else []
     first = promise.ticket.assignee if promise.ticket else None
     asked = [p for p in (first, *roster.people_to_ring(session, now)) if p and p.active and p.phone]
     people = list({person.id: person for person in asked}.values())
-    if not people or not _wants_rings(people[0], settings):
+    if not people or not wants_rings(people[0], settings):
         return []
-    return [person for person in people if _wants_rings(person, settings)]
-
-
-def _wants_rings(person: Volunteer, settings: Settings) -> bool:
-    return settings.ring_volunteers if person.ring_me is None else person.ring_me
+    return [person for person in people if wants_rings(person, settings)]
 
 
 def _ask(people: Sequence[Volunteer], promise: Promise, now: datetime) -> Ask | None:
@@ -302,14 +234,13 @@ def _waiting(session: Session, now: datetime) -> Sequence[Promise]:
 
 
 def _give_up(session: Session, settings: Settings, promise: Promise, now: datetime) -> None:
-    promises.settle(promise, PromiseState.OWED, NOBODY, now)
-    notices.owe(session, settings, Why.NOT_TAKEN, now)
-
-
-def _settle(session: Session, ticket: Ticket, result: str, now: datetime) -> None:
-    for promise in ticket.promises:
-        if promise.duty is Duty.TELL_VOLUNTEER and promise.state is PromiseState.OPEN:
-            promises.settle(promise, PromiseState.KEPT, result, now)
+    if promise.reminder_id is None:
+        promises.settle(promise, PromiseState.OWED, NOBODY, now)
+        notices.owe(session, settings, Why.NOT_TAKEN, now, test=is_test(settings, promise))
+        return
+    promises.settle(promise, PromiseState.OWED, NOT_REMINDED, now)
+    if session.get_one(Reminder, promise.reminder_id).step is Step.LEAD:
+        notices.owe(session, settings, Why.LATE, now)
 
 
 def _urgency(ticket: Ticket) -> tuple[bool, datetime]:

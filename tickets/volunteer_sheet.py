@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
@@ -40,7 +41,14 @@ def template() -> bytes:
     return sheets.write(COLUMNS, [[column.example for column in COLUMNS]], title="志愿者")
 
 
-def plan(session: Session, settings: Settings, content: bytes) -> VolunteerImport:
+def export(session: Session) -> bytes:
+    """Everybody who takes part, numbers masked. Who asked for it writes the ledger line."""
+    everybody = session.scalars(select(Volunteer).where(Volunteer.active).order_by(Volunteer.id))
+    rows = [[each.name, mask(each.phone or ""), ROLE_NAMES[each.role]] for each in everybody]
+    return sheets.write(COLUMNS, rows, title="志愿者")
+
+
+def plan(session: Session, settings: Settings, content: bytes, _: datetime) -> VolunteerImport:
     """What would become of each row. Raises UnreadableSheetError."""
     sheet = sheets.read(content, COLUMNS)
     fates, to_do, seen = list[RowFate](), list[tuple[NewVolunteer, Volunteer | None]](), dict[str, int]()  # fmt: skip
@@ -66,7 +74,7 @@ def apply(
     session: Session, settings: Settings, content: bytes, by: Person, now: datetime
 ) -> tuple[Told, list[Volunteer]]:
     """Do what the dry run told; also returns who is new. Raises NotAllError, UnreadableSheetError."""
-    planned = plan(session, settings, content)
+    planned = plan(session, settings, content, now)
     planned.told.need_all()
     new = []
     for asked, person in planned.to_do:

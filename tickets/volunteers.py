@@ -31,6 +31,14 @@ class StillOnRosterError(Exception):
         self.shifts = shifts
 
 
+class LastAdminError(Exception):
+    """Somebody has to be left who can change anything."""
+
+
+class NoPhoneError(Exception):
+    """Nobody is rung without a telephone."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewVolunteer:
     """What is known of somebody who joins. The phone in E.164."""
@@ -65,9 +73,12 @@ def change(
     phone: str | None = None,
     active: bool | None = None,
 ) -> list[str]:
-    """Change what is given; returns which fields changed. Raises StillOnRosterError."""
+    """Change what is given; returns which fields changed. Raises StillOnRosterError, LastAdminError."""
     if active is False and person.active and (left := _shifts_to_come(session, person, now)):
         raise StillOnRosterError(left)
+    stays = active is not False and role in {None, Role.ADMIN}
+    if person.role is Role.ADMIN and person.active and not stays:
+        _need_another_admin(session, person)
     given = {"role": role, "phone": phone, "active": active}
     changed = [
         name
@@ -85,6 +96,25 @@ def change(
     if changed:
         _note(session, person, "change_person", by, now, fields=changed, role=person.role)
     return changed
+
+
+def ring(
+    session: Session, person: Volunteer, choice: bool | None, by: Person, now: datetime
+) -> None:
+    """Whether they are rung with what is new; None: as the setting says. Raises NoPhoneError."""
+    if choice and not person.phone:
+        raise NoPhoneError
+    if choice is not person.ring_me:
+        person.ring_me = choice
+        _note(session, person, "ring_me", by, now, choice=choice)
+
+
+def _need_another_admin(session: Session, person: Volunteer) -> None:
+    others = select(Volunteer.id).where(
+        Volunteer.role == Role.ADMIN, Volunteer.active, Volunteer.id != person.id
+    )
+    if session.scalar(others.with_for_update().limit(1)) is None:
+        raise LastAdminError
 
 
 def _shifts_to_come(session: Session, person: Volunteer, now: datetime) -> int:

@@ -9,7 +9,7 @@ from multiprocessing.process import BaseProcess
 from sqlalchemy.exc import SQLAlchemyError
 
 from asr.recognizer import Recognizer
-from hotline import ear, logs
+from hotline import ear, logs, mishaps
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.runtime import build
@@ -26,6 +26,7 @@ RESTART_SECONDS = 1.0
 
 def main(settings: Settings) -> None:
     """Keep promises until SIGTERM or SIGINT."""
+    mishaps.keep(settings.data_folder)
     recognizer = open_ear(settings)
     warm_up(settings)
     gc.collect()

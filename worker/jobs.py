@@ -8,17 +8,20 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from asr.booth import Booth
 from asr.recognizer import Recognizer
 from hotline import logs
 from hotline.runtime import Runtime
-from ivr import settling
+from hotline.training import holding
+from ivr import settling, spoken_takes, studio
 from ivr.carrier import CarrierError
 from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import Call, CallStatus
-from tickets import handover, notices, promises, return_calls, volunteer_calls
+from ivr.takes import Fault, Take
+from tickets import bridges, handover, notices, promises, return_calls, volunteer_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording
 from worker import leases, listening, night
 from worker.notifying import send
@@ -44,6 +47,7 @@ class Hands:
 
     def keep(self, promise_id: int) -> bool:
         """Keep one promise if it is due and free; False if there was nothing to do."""
+        self.runtime.rules.look()
         now = self.runtime.clock()
         with self.runtime.db.writing() as session:
             promise = promises.take(session, promise_id, now, self._lease())
@@ -96,10 +100,10 @@ class Hands:
         runtime = self.runtime
         with runtime.db.reading() as session:
             recording = _recording(session, promise_id)
-            url, made_at = recording.url, recording.made_at
+            url, made_at, owner = recording.url, recording.made_at, str(recording.id)
         try:
-            coming = fetch(runtime.settings, url)
-            stored = runtime.store.put(coming.blocks(), coming.extension)
+            coming = fetch(holding(runtime.settings, url), url)
+            stored = runtime.store.put(coming.blocks(), coming.extension, owner=owner)
         except NotYetError as error:
             self._not_yet(promise_id, token, made_at, str(error))
             return
@@ -118,13 +122,15 @@ class Hands:
             )
             recording.sha256, recording.size_bytes = stored.sha256, stored.size_bytes
             about: dict[str, Any] = {"recording_id": recording.id, "ticket_id": recording.ticket_id}
-            owed.append(promises.make(session, Duty.TRANSCRIBE, now, **about).id)
+            of_prompt = session.scalar(select(Take.id).where(Take.recording_id == recording.id))
+            next_duty = Duty.LEVEL if of_prompt else Duty.TRANSCRIBE
+            owed.append(promises.make(session, next_duty, now, **about).id)
             owed.append(promises.make(session, Duty.DELETE, now, **about).id)
             promises.settle(promise, PromiseState.KEPT, "录音已取回", now)
 
         if self._write(promise_id, token, arrived):
-            transcription, deletion = owed
-            self.keep(transcription)  # at once, not by the bell: somebody may be on the line for it
+            hearing, deletion = owed
+            self.keep(hearing)  # at once, not by the bell: somebody may be on the line for it
             runtime.bell.ring(deletion)
 
     def _not_yet(self, promise_id: int, token: str | None, made_at: datetime, why: str) -> None:
@@ -158,12 +164,33 @@ class Hands:
 
         self._write(promise_id, token, heard_it)
 
+    def level(self, promise_id: int, token: str | None) -> None:
+        """Make what was spoken of a prompt fit for the line, and use it if that was wanted."""
+        runtime = self.runtime
+        with runtime.db.reading() as session:
+            recording = _recording(session, promise_id)
+            recording_id, key, media_type = recording.id, recording.key, recording.media_type
+        with runtime.store.as_file(key or "") as file:
+            sound = studio.bring_home(runtime.prompt_store, file, media_type)
+
+        def levelled(session: Session, promise: Promise, now: datetime) -> None:
+            asked = select(Take).where(Take.recording_id == recording_id).with_for_update()
+            take = session.scalars(asked).one()
+            studio.give_sound(take, sound)
+            spoken_takes.use_if_wanted(session, runtime.settings, take, now)
+            promises.settle(promise, PromiseState.KEPT, "提示语的录音整理好了", now)
+
+        self._write(promise_id, token, levelled)
+
     def delete(self, promise_id: int, token: str | None) -> None:
         """Have the carrier forget a recording that is safely ours."""
         with self.runtime.db.reading() as session:
-            carrier_id = _recording(session, promise_id).carrier_id
+            recording = _recording(session, promise_id)
+            carrier_id, url = recording.carrier_id, recording.url
         try:
-            self.runtime.carrier.delete_recording(carrier_id)
+            self.runtime.carrier_of(test=self.runtime.browsers.keeps(url)).delete_recording(
+                carrier_id
+            )
         except CarrierError as error:
             log.warning("not deleted at the carrier", why=str(error))
             self._write(promise_id, token, _delete_later)
@@ -178,8 +205,9 @@ class Hands:
         """Close the books of a call; ask the carrier how it ended if nobody said so."""
         with self.runtime.db.reading() as session:
             call = session.get_one(Call, session.get_one(Promise, promise_id).call_id)
-            sid, open_since = call.carrier_sid, call.started_at if call.ended_at is None else None
-        known = self.runtime.carrier.look_up(sid) if open_since else None
+            sid, is_open = call.carrier_sid, call.ended_at is None
+            carrier = self.runtime.carrier_of(test=call.test)
+        known = carrier.look_up(sid) if is_open else None
 
         def close(session: Session, promise: Promise, now: datetime) -> None:
             call = session.get_one(Call, promise.call_id, with_for_update=True)
@@ -222,6 +250,13 @@ class Hands:
             lambda session, promise, line, now: volunteer_calls.begin(
                 session, settings, promise, line, now
             )
+        )
+
+    def bridge(self, promise_id: int, token: str | None) -> None:
+        """Ring whoever has pressed at the desk, and through their call the resident."""
+        settings = self.runtime.settings
+        Ringing(self.runtime, promise_id, token).ring(
+            lambda session, promise, line, now: bridges.begin(session, settings, promise, line, now)
         )
 
     def night_round(self, promise_id: int, token: str | None) -> None:
@@ -267,10 +302,12 @@ HANDS: ContextVar[Hands] = ContextVar("hands")
 DUTIES: Mapping[Duty, Callable[[Hands, int, str | None], None]] = {
     Duty.FETCH: Hands.fetch,
     Duty.TRANSCRIBE: Hands.transcribe,
+    Duty.LEVEL: Hands.level,
     Duty.DELETE: Hands.delete,
     Duty.SETTLE_CALL: Hands.settle_call,
     Duty.RETURN_CALL: Hands.return_call,
     Duty.TELL_VOLUNTEER: Hands.tell_volunteer,
+    Duty.BRIDGE: Hands.bridge,
     Duty.NOTICE: Hands.notice,
     Duty.NIGHT_ROUND: Hands.night_round,
     Duty.HAND_OVER: Hands.hand_over,
@@ -296,6 +333,9 @@ def _recording(session: Session, promise_id: int) -> Recording:
 def _give_up_fetching(session: Session, promise: Promise, now: datetime) -> None:
     recording = session.get_one(Recording, promise.recording_id)
     recording.fetch = Fetch.FAILED
+    session.execute(
+        update(Take).where(Take.recording_id == recording.id).values(fault=Fault.NO_SOUND)
+    )
     promises.settle(promise, PromiseState.OWED, "录音取不回来，请打电话问一问", now)
 
 

@@ -1,4 +1,5 @@
-"""The night's round: past days are counted, the ledger's end is marked, what is too old is deleted.
+"""The night's round: past days are counted, the ledger's end is marked, what is too old is deleted, and
+the house is backed up.
 
 Small steps, each its own transaction, each safe to do again: a round that was killed goes on
 with the next one.
@@ -10,12 +11,14 @@ from datetime import datetime, time, timedelta
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from hotline import clock
+from hotline import backup, clock, logs
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.store import Store
-from tickets import audit, counting, promises, retention
+from tickets import audit, counting, promises, retention, waiting_sheets
 from tickets.models import Duty, Promise, PromiseState
+
+log = logs.logger(__name__)
 
 AT = time(2, 30)  # nobody rings, and nobody is on duty
 DAYS = 5  # counted in one transaction: whoever rings at night waits no longer than that
@@ -39,7 +42,14 @@ def go_round(db: Database, store: Store, settings: Settings, now: datetime) -> N
     while _step(db, lambda session: counting.count_past_days(session, now, DAYS)) == DAYS:
         pass
     _step(db, lambda session: audit.head(session, now) is not None)
+    _step(db, lambda session: waiting_sheets.forget_old(session, now))
     forget(db, store, settings, now)
+    try:
+        backup.make(db, settings, now)
+    except (
+        backup.BackupError
+    ):  # the round is done all the same; the page says how old the last one is
+        log.exception("no backup was made")
 
 
 def forget(db: Database, store: Store, settings: Settings, now: datetime) -> None:

@@ -14,7 +14,8 @@ from ivr.carrier import CarrierError, PerhapsPlacedError
 from ivr.models import Call, CallStatus
 from tickets import dialling, promises
 from tickets.dialling import Line
-from tickets.models import Promise, ReturnTry
+from tickets.models import Promise, ReturnTry, Ticket
+from tickets.real import is_real, is_test
 from worker import leases
 
 log = logs.logger(__name__)
@@ -42,10 +43,10 @@ class Ringing:
         """
         if self._look_at_last_try() or (begun := self._begin(begin)) is None:
             return
-        attempt_token, phone = begun
+        attempt_token, phone, test = begun
         sid: str | None = None
         try:
-            sid = self.runtime.carrier.place_call(phone, attempt_token)
+            sid = self.runtime.carrier_of(test=test).place_call(phone, attempt_token)
         except PerhapsPlacedError as error:
             log.warning("nobody knows whether the call was placed", why=str(error))
         except CarrierError as error:
@@ -61,15 +62,16 @@ class Ringing:
 
         self._write(placed)
 
-    def _begin(self, begin: Begin) -> tuple[str, str] | None:
+    def _begin(self, begin: Begin) -> tuple[str, str, bool] | None:
         """Look and write in one transaction, alone: many hands keep to the bounds together."""
-        begun: list[tuple[str, str]] = []
+        begun: list[tuple[str, str, bool]] = []
 
         def write_down(session: Session, promise: Promise, now: datetime) -> None:
+            test = is_test(self.runtime.settings, promise)
             if dialling.unanswered(promise) is not None:  # another hand was quicker
                 promises.put_off(promise, now + dialling.SHORTLY)
-            elif (attempt := begin(session, promise, _line(session, now), now)) is not None:
-                begun.append((attempt.token, attempt.phone))
+            elif (attempt := begin(session, promise, _line(session, test, now), now)) is not None:
+                begun.append((attempt.token, attempt.phone, attempt.test))
 
         with self.runtime.db.writing() as session:
             dialling.take_the_dial(session)
@@ -78,12 +80,12 @@ class Ringing:
 
     def _look_at_last_try(self) -> bool:
         """Whether an earlier try still stands in the way of a new one."""
-        carrier = self.runtime.carrier
         with self.runtime.db.reading() as session:
             attempt = dialling.unanswered(session.get_one(Promise, self.promise_id))
             if attempt is None:
                 return False
             others = set(session.scalars(select(ReturnTry.carrier_sid).where(ReturnTry.phone == attempt.phone)))  # fmt: skip
+        carrier = self.runtime.carrier_of(test=attempt.test)
         if attempt.carrier_sid:
             known = carrier.look_up(attempt.carrier_sid)
         else:
@@ -112,16 +114,19 @@ def _try(session: Session, token: str) -> ReturnTry:
     return session.scalars(select(ReturnTry).where(ReturnTry.token == token)).one()
 
 
-def _line(session: Session, now: datetime) -> Line:
-    """Every call that has begun and not ended, in or out."""
+def _line(session: Session, test: bool, now: datetime) -> Line:
+    """Every call that has begun and not ended, in or out; of tests, those on the browsers' telephones."""
     calls = session.execute(
-        select(Call.try_id, Call.phone).where(
+        select(Call.try_id, Call.phone, Call.flow, Ticket.phone.label("about"))
+        .outerjoin(Ticket, Ticket.id == Call.about_ticket_id)
+        .where(
             Call.ended_at.is_(None),
+            is_real(Call, tests=test),
             Call.started_at.between(now - dialling.UNDER_WAY, now + dialling.UNDER_WAY),
         )
     ).all()
     return Line(
-        calls=len(calls),
+        calls=len(calls) + sum(call.flow == "bridge" for call in calls),  # that one takes two
         tries=frozenset(call.try_id for call in calls if call.try_id),
-        phones=frozenset(call.phone for call in calls if call.phone),
+        phones=frozenset(phone for call in calls for phone in (call.phone, call.about) if phone),
     )

@@ -94,6 +94,7 @@ def watch(hands: Hands, stopped: Callable[[], bool]) -> None:
     queue = open_queue(connect(settings.redis, BELL_SECONDS))
     while not stopped():
         try:
+            hands.runtime.rules.look()
             sweep(hands, queue)
             remind(hands)
             owe_night_round(hands)

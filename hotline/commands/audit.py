@@ -45,6 +45,8 @@ def audit_verify(bundles: tuple[Path, ...]) -> None:
         except DatabaseError as error:
             click.echo("数据库文件本身坏了，台账读不下去。请用备份恢复。", err=True)
             raise SystemExit(1) from error
+    if verdict.erased:
+        click.echo(f"其中 {verdict.erased} 行写的话已按规矩去掉，是谁、按什么规矩，账上都有。")
     if verdict.fault:
         click.echo(f"台账不对。{verdict.fault.sentence}", err=True)
         raise SystemExit(1)

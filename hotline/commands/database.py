@@ -9,6 +9,7 @@ from sqlalchemy import inspect
 from hotline import clock, migration
 from hotline.config import Settings
 from hotline.db import Database
+from tickets.house_rules import Rules
 
 
 class OldTablesError(Exception):
@@ -17,8 +18,11 @@ class OldTablesError(Exception):
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Database]:
+    """The database; the settings become what the committee has made of them."""
     database = Database(settings.database, synchronous=settings.sqlite_synchronous)
     try:
+        if migration.at_head(database):
+            Rules(database, settings).look()
         yield database
     finally:
         database.close()

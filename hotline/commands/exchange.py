@@ -11,8 +11,9 @@ from hotline import logs
 from hotline.commands.database import opened, ready_tables
 from hotline.config import CarrierKind, Settings, WrongSettingsError, environment_name
 from hotline.db import Database
-from hotline.exchange import exchange_settings, furnish
+from hotline.exchange import exchange_settings, furnish, prompts_folder
 from hotline.household import alone_in
+from hotline.store import Store
 from tickets.models import ResidentPhone, Ticket, Volunteer
 
 FINDINGS = {
@@ -40,14 +41,18 @@ def furnish_exchange(settings: Settings) -> Settings:
 
 
 def run(settings: Settings) -> None:
+    from ivr import studio
     from ivr.exchange.server import main  # SIP and sound: only where they are needed
     from ivr.twiml import Scribe
-    from ivr.voices import RecordedPrompts
+    from ivr.voices import Voices
 
-    told = exchange_settings(settings, Scribe(settings, RecordedPrompts(settings.prompts)).sorry())
+    told = exchange_settings(settings, Scribe(settings, Voices()).sorry())
     logs.start()
     with alone_in(told.data_folder), opened(settings) as database:
         ready_tables(database)
+        with database.reading() as session:
+            folder, store = prompts_folder(settings), Store(settings.prompts)
+            studio.lay_out_apology(session, settings, store, folder)
         try:
             main(told, somebodys(database, settings.committee_phone))
         except OSError as error:

@@ -10,7 +10,7 @@ from hotline.commands.database import opened, ready_tables
 from hotline.config import Settings
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
-KEYS = ("tickets", "calls", "return_calls", "journeys", "duty", "recordings", "ledger")
+KEYS = ("tickets", "calls", "return_calls", "journeys", "duty", "recordings", "ledger", "heard")
 
 
 @click.command()
@@ -20,8 +20,9 @@ KEYS = ("tickets", "calls", "return_calls", "journeys", "duty", "recordings", "l
 @click.option("--to", "last", type=DAY, required=True, help="The last day.")
 def export(sheet: str, file: Path, first: datetime, last: datetime) -> None:
     """Write a SHEET, masked, to a FILE.csv or FILE.xlsx."""
+    from hotline.heard_sheet import BY_KEY
     from tickets import export as files
-    from tickets import ledger, listings
+    from tickets import ledger
 
     if file.suffix not in {".csv", ".xlsx"}:
         raise click.ClickException("文件名请用 .csv 或 .xlsx 结尾。")
@@ -29,7 +30,7 @@ def export(sheet: str, file: Path, first: datetime, last: datetime) -> None:
         raise click.ClickException("结束那天在开始那天前面。")
     start = datetime.combine(first, time.min, clock.SHANGHAI)
     end = datetime.combine(last + timedelta(days=1), time.min, clock.SHANGHAI)
-    chosen, whole = listings.BY_KEY[sheet], file.with_name(f"{file.name}.part")
+    chosen, whole = BY_KEY[sheet], file.with_name(f"{file.name}.part")
     with opened(Settings.read()) as database:
         ready_tables(database)
         with database.writing() as session:  # what is given away is written down before it is

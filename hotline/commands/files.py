@@ -1,16 +1,31 @@
 """How the commands read Excel files, tell each row's fate, and write files."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import click
 from sqlalchemy.orm import Session
 
+from hotline import clock
 from hotline.commands.database import opened, ready_tables
 from hotline.config import Settings
 from tickets.imports import NotAllError, Told, UnreadableSheetError
+from tickets.ledger import SYSTEM, Person
 
 XLSX = click.Path(path_type=Path, dir_okay=False)
+
+
+class Planned(Protocol):
+    """A file read against what there is."""
+
+    @property
+    def told(self) -> Told: ...
+
+
+Plan = Callable[[Session, Settings, bytes, datetime], Planned]
+Apply = Callable[[Session, Settings, bytes, Person, datetime], Told]
 
 
 def read(path: Path) -> bytes:
@@ -32,25 +47,30 @@ def write(path: Path, content: bytes) -> None:
     click.echo(f"写好了：{path}")
 
 
-def bring_in(
-    path: Path,
-    plan: Callable[[Session, Settings, bytes], Told],
-    apply: Callable[[Session, Settings, bytes], Told],
-    *,
-    really: bool,
-) -> None:
+def importing(command: Callable[..., None]) -> Callable[..., None]:
+    """The argument and the option of every import."""
+    told = "Do it; otherwise only told what would be."
+    return click.argument("file", type=XLSX)(
+        click.option("--apply", "really", is_flag=True, help=told)(command)
+    )
+
+
+def bring_in(path: Path, plan: Plan, apply: Apply, *, really: bool) -> None:
     """Tell what becomes of each row of the file; if `really`, do it. Exit code 1 if a row is refused."""
-    settings, content = Settings.read(), read(path)
+    settings, content, now = Settings.read(), read(path), clock.now()
     with opened(settings) as database:
         ready_tables(database)
         try:
             with (database.writing if really else database.reading)() as session:
-                told = (apply if really else plan)(session, settings, content)
+                if really:
+                    told = apply(session, settings, content, SYSTEM, now)
+                else:
+                    told = plan(session, settings, content, now).told
         except UnreadableSheetError as error:
             raise click.ClickException(error.sentence) from error
         except NotAllError:
             with database.reading() as session:
-                told = plan(session, settings, content)
+                told = plan(session, settings, content, now).told
     tell(told, applied=really and not told.refused)
     if told.refused:
         raise SystemExit(1)

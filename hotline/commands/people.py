@@ -1,5 +1,6 @@
 """`hotline people`: those who sign in."""
 
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from hotline.commands.database import opened, ready_tables
 from hotline.config import Settings
 from hotline.phone import NotAPhoneError, Phone
 from tickets.imports import Told
+from tickets.ledger import Person
 
 
 @click.group()
@@ -97,6 +99,8 @@ def people_change(name: str, role: str | None, phone: str, stops: bool | None) -
                     session, person, ledger.SYSTEM, clock.now(), role=Role(role) if role else None,
                     phone=number, active=None if stops is None else not stops,
                 )  # fmt: skip
+        except volunteers.LastAdminError as error:
+            raise click.ClickException(f"{name}是最后一位管理员，不能去掉。") from error
         except volunteers.StillOnRosterError as error:
             raise click.ClickException(f"{name}后面还有{error.shifts}班，先用 hotline roster swap 换给别人。") from error  # fmt: skip
     click.echo("改好了。" if changed else "本来就是这样，没有改。")
@@ -112,28 +116,22 @@ def people_template(file: Path) -> None:
 
 
 @people.command("import")
-@click.argument("file", type=files.XLSX)
-@click.option("--apply", "really", is_flag=True, help="Do it; otherwise only told what would be.")
+@files.importing
 def people_import(file: Path, really: bool) -> None:
     """Tell what becomes of each row; with --apply do it. Each new person's PIN is shown once."""
     from hotline.web.auth import draw_pin, set_pin
-    from tickets import ledger, volunteer_sheet
+    from tickets import volunteer_sheet
 
     pins = dict[str, str]()
 
-    def apply(session: Session, settings: Settings, content: bytes) -> Told:
-        told, new = volunteer_sheet.apply(session, settings, content, ledger.SYSTEM, clock.now())
+    def apply(session: Session, settings: Settings, content: bytes, by: Person, now: datetime) -> Told:  # fmt: skip
+        told, new = volunteer_sheet.apply(session, settings, content, by, now)
         for person in new:
             pins[person.name] = draw_pin()
             set_pin(person, pins[person.name])
         return told
 
-    files.bring_in(
-        file,
-        lambda session, settings, content: volunteer_sheet.plan(session, settings, content).told,
-        apply,
-        really=really,
-    )
+    files.bring_in(file, volunteer_sheet.plan, apply, really=really)
     if pins:
         click.echo("新来的人的密码只在这里出现一次，请抄给本人：")
     for name, pin in pins.items():

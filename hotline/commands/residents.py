@@ -25,22 +25,12 @@ def residents_template(file: Path) -> None:
 
 
 @residents.command("import")
-@click.argument("file", type=files.XLSX)
-@click.option("--apply", "really", is_flag=True, help="Do it; otherwise only told what would be.")
+@files.importing
 def residents_import(file: Path, really: bool) -> None:
     """Tell what becomes of each row; with --apply do it, all of it or nothing."""
-    from tickets import ledger, resident_sheet
+    from tickets import resident_sheet
 
-    files.bring_in(
-        file,
-        lambda session, settings, content: (
-            resident_sheet.plan(session, settings, content, clock.now()).told
-        ),
-        lambda session, settings, content: resident_sheet.apply(
-            session, settings, content, ledger.SYSTEM, clock.now()
-        ),
-        really=really,
-    )
+    files.bring_in(file, resident_sheet.plan, resident_sheet.apply, really=really)
 
 
 @residents.command("export")

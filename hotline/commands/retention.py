@@ -86,27 +86,18 @@ def retention_own_data(resident_id: int, file: Path, why: str) -> None:
 @click.confirmation_option(prompt="删了就找不回来了，真的要删吗？")
 def retention_erase(resident_id: int, why: str) -> None:
     """Forget one resident who asked for it: name, numbers, sound and words. Figures stay."""
+    from hotline.forgetting import forget
     from hotline.store import Store
     from tickets import erasure, ledger
-    from tickets import retention as rules
-    from tickets.models import Resident
 
     settings = Settings.read()
-    store = Store(settings.recordings)
     with opened(settings) as database:
         ready_tables(database)
         try:
-            with database.reading() as session:
-                resident = session.get(Resident, resident_id)
-                if resident is None:
-                    raise click.ClickException("没有这位居民。")
-                _, recordings = erasure.of_resident(session, resident)
-                keys = rules.sounds_of(session, recordings)
-            for key in keys:
-                store.delete(key)
-            with database.writing() as session:
-                resident = session.get_one(Resident, resident_id)
-                erasure.erase(session, resident, ledger.SYSTEM, clock.now(), why)
+            store = Store(settings.recordings)
+            forget(database, store, resident_id, ledger.SYSTEM, clock.now(), why)
+        except LookupError as error:
+            raise click.ClickException("没有这位居民。") from error
         except erasure.HeldError as error:
             raise click.ClickException(
                 f"求助 {error} 还没办完，或者有争议要留着，现在不能删。"

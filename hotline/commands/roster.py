@@ -146,22 +146,12 @@ def roster_export(month: datetime, file: Path) -> None:
 
 
 @roster.command("import")
-@click.argument("file", type=files.XLSX)
-@click.option("--apply", "really", is_flag=True, help="Do it; otherwise only told what would be.")
+@files.importing
 def roster_import(file: Path, really: bool) -> None:
     """Tell what becomes of each row; with --apply do it, all of it or nothing."""
-    from tickets import ledger, roster_sheet
+    from tickets import roster_sheet
 
-    files.bring_in(
-        file,
-        lambda session, settings, content: (
-            roster_sheet.plan(session, settings, content, clock.now()).told
-        ),
-        lambda session, settings, content: roster_sheet.apply(
-            session, settings, content, ledger.SYSTEM, clock.now()
-        ),
-        really=really,
-    )
+    files.bring_in(file, roster_sheet.plan, roster_sheet.apply, really=really)
 
 
 @roster.command("gaps")

@@ -89,7 +89,11 @@ def roster_feed(name: str, renew: bool) -> None:
     with _changing() as (session, now):
         ask = feed.renew if renew else feed.secret_of
         secret = ask(session, _person(session, name), ledger.SYSTEM, now)
-        click.echo(f"{settings.public_url}/roster/{secret}.ics")
+        click.echo(f"{settings.public_url or f'http://{settings.listen}'}/roster/{secret}.ics")
+        if not settings.public_url:
+            click.echo(
+                "这个地址只在能连到这台机器的地方打得开。要在外面看，请先设 HOTLINE_PUBLIC_URL。"
+            )
 
 
 COMMANDS = (roster_swap, roster_absent, roster_off, roster_day, roster_feed)

@@ -48,7 +48,8 @@ if (document.body.dataset.person) {
   }
   for (const field of document.querySelectorAll("main form[method=post] :is(textarea, input:not([type]))")) {
     const key = drafts.key(field), base = field.defaultValue, draft = drafts.read(key);
-    if (draft && draft.text !== base) {
+    if (draft?.text === base) sessionStorage.removeItem(key);
+    else if (draft) {
       if (draft.base === base) field.value = draft.text;
       else { // somebody else wrote meanwhile: theirs in the field, one's own above it
         const note = document.createElement("p");

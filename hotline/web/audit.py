@@ -5,19 +5,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from flask import Blueprint, Response, abort, flash, redirect, render_template, url_for
+from flask import Blueprint, Response, abort, flash, redirect, render_template, send_file, url_for
 from flask_login import current_user
 from sqlalchemy import select
 
+from hotline import heard_sheet
 from hotline.runtime import Runtime
-from hotline.web import board
+from hotline.store import Store
+from hotline.web import board, cards
 from hotline.web.figures import asked_month, in_order
 from hotline.web.guard import needs
-from tickets import audit, export, ledger, listings, spot_checks
+from tickets import audit, export, ledger, sealing, spot_checks
 from tickets.audit import Verdict
-from tickets.books import SpotCheck
+from tickets.books import Seal, SpotCheck
 from tickets.export import TooLongError
 from tickets.models import Role, Ticket
+from tickets.sealing import NotOverError, NotWholeError
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -26,7 +29,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     books = Blueprint("audit", __name__, url_prefix="/audit")
     db = runtime.db
 
-    def show(verdict: Verdict | None = None) -> Any:
+    def show(verdict: Verdict | None = None, refused: str = "") -> Any:
         now = runtime.clock()
         month = asked_month(now)
         with db.reading() as session:
@@ -37,8 +40,8 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
                 row.id: row for row in in_order(session, Ticket, [c.ticket_id for c in checks])
             }
             return render_template(
-                "audit.html", verdict=verdict, checks=checks, tickets=tickets, month=month, now=now,
-                sheets=listings.SHEETS, title=board.title, names=board.names(session),
+                "audit.html", verdict=verdict, refused=refused, sealed=sealing.sealed(session, month), over=month.end <= now, checks=checks, tickets=tickets, month=month, now=now,
+                sheets=heard_sheet.SHEETS, title=cards.title, names=board.names(session),
                 earlier=month.before.first, later=month.after if month.end <= now else None,
             )  # fmt: skip
 
@@ -67,8 +70,44 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         flash(f"抽好了，一共 {len(drawn)} 件。")
         return redirect(url_for("audit.overview", month=f"{month.first:%Y-%m}"))
 
+    @books.post("/seal")
+    @needs(Role.COMMITTEE)
+    def seal() -> Any:
+        """Seal a month that is over. It takes its time, in a session that reads: nobody waits for the pen."""
+        now, by = runtime.clock(), current_user.person
+        month = asked_month(now)
+        store = Store(runtime.settings.seals)
+        try:
+            with TemporaryDirectory() as folder:
+                with db.reading() as session:
+                    before = sealing.sealed(session, month)
+                    made = None if before else sealing.prepare(session, month, Path(folder), now)
+                if made:
+                    with db.writing() as session:
+                        sealing.keep(session, store, month, made, by, now)
+        except NotOverError:
+            return show(refused="not_over"), 409
+        except NotWholeError as error:
+            return show(refused=error.fault.sentence), 409
+        flash("封存好了。" if made else "以前封存过，还是原来那一份。")
+        return redirect(url_for("audit.overview", month=f"{month.first:%Y-%m}"))
+
+    @books.get("/sealed/<month>.zip")
+    @needs(Role.COMMITTEE)
+    def bundle(month: str) -> Any:
+        """The sealed month to take along, once it is written down who takes it."""
+        with db.writing() as session:
+            kept = session.get(Seal, month) or abort(404)
+            ledger.write(
+                session, at=runtime.clock(), person=current_user.person, act="give_bundle",
+                object_kind="month", object_id=None, month=kept.month,
+            )  # fmt: skip
+        name = f"{kept.month}.zip"
+        return send_file(Store(runtime.settings.seals).open(kept.key), mimetype="application/zip", as_attachment=True, download_name=name)  # fmt: skip
+
     @books.get("/verify")
     @books.get("/draw", endpoint="draw_again")
+    @books.get("/seal", endpoint="seal_again")
     @needs(Role.COMMITTEE)
     def from_history() -> Any:
         """The address of a form, opened again from the browser's history."""
@@ -78,7 +117,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     @needs(Role.COMMITTEE)
     def sheet(key: str) -> Any:
         """One sheet of a month, numbers masked, once it is written down who takes it."""
-        now, asked = runtime.clock(), listings.BY_KEY.get(key) or abort(404)
+        now, asked = runtime.clock(), heard_sheet.BY_KEY.get(key) or abort(404)
         month = asked_month(now)
         name = f"{month.first:%Y-%m}"
         with db.writing() as session:

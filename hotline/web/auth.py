@@ -97,12 +97,37 @@ def draw_pin() -> str:
     return pin
 
 
+@dataclass(frozen=True, slots=True)
+class DrawnPin:
+    """A PIN by lot and its hash. Drawn before a transaction is open: hashing is slow on purpose."""
+
+    digits: str
+    hash: str
+
+
+def drawn_pin() -> DrawnPin:
+    pin = draw_pin()
+    return DrawnPin(pin, hasher.hash(pin))
+
+
+def give_pin(person: Volunteer, pin: DrawnPin) -> None:
+    """From now on this is how they sign in; whoever was signed in as them is out."""
+    person.pin_hash, person.wrong_pins, person.locked_until = pin.hash, 0, None
+
+
 def knock(
-    db: Database, clock: Clock, volunteer_id: int | None, pin: str, *, origin: str = "desk"
+    db: Database,
+    clock: Clock,
+    volunteer_id: int | None,
+    pin: str,
+    *,
+    origin: str = "desk",
+    question: str | None = None,
 ) -> Knock:
     """One try. It is counted before the PIN is looked at, so that many at once gain nothing.
 
-    An unknown name costs the same time as a known one.
+    An unknown name costs the same time as a known one. The answer to one `question` of a call is
+    one try, also where the carrier reports it twice at once.
     """
     if volunteer_id is None:
         return Knock(Answer.NO_NAME)
@@ -111,8 +136,11 @@ def knock(
     now = clock()
     with db.writing() as session:
         person = active(session, volunteer_id, lock=True)
-        if said := _count(person, now):
+        answered = bool(person and question and person.question == question)
+        if not answered and (said := _count(person, now)):
             return said
+        if person and question:
+            person.question = question
         kept = person.pin_hash if person else None
     # Not inside the transaction: it takes a twentieth of a second, and others are writing.
     right = _fits(kept, pin) and person is not None
@@ -120,11 +148,16 @@ def knock(
         person = active(session, volunteer_id, lock=True)
         if person is None:
             return Knock(Answer.WRONG, tries_left=WRONG_PINS - 1)
+        if not right and answered:
+            return _refusal(person)
         if not right:
             return _wrong(session, person, "wrong_pin", now, origin)
+        if answered and not person.totp_secret:
+            return Knock(Answer.WELCOME, visitor_of(person))
         if person.totp_secret:
             # not forgiven yet: a right PIN must not buy five more codes
-            person.wrong_pins, person.locked_until = person.wrong_pins - 1, None
+            if not answered:
+                person.wrong_pins, person.locked_until = person.wrong_pins - 1, None
             return Knock(Answer.CODE, half=visitor_of(person))
         return _welcome(session, person, now, origin)
 
@@ -168,8 +201,13 @@ def _welcome(session: Session, person: Volunteer, now: datetime, origin: str = "
 def _wrong(
     session: Session, person: Volunteer, act: str, now: datetime, origin: str = "desk"
 ) -> Knock:
+    refused = _refusal(person)
+    note(session, person, "locked_out" if refused.answer is Answer.LOCKED else act, now, origin)
+    return refused
+
+
+def _refusal(person: Volunteer) -> Knock:
     tries_left = WRONG_PINS - person.wrong_pins
-    note(session, person, act if tries_left > 0 else "locked_out", now, origin)
     if tries_left <= 0:
         return Knock(Answer.LOCKED, minutes=_minutes(LOCKED_FOR))
     return Knock(Answer.WRONG, tries_left=tries_left)
@@ -253,10 +291,11 @@ def visitor_of(person: Volunteer) -> Visitor:
 
 
 def note(
-    session: Session, person: Volunteer, act: str, now: datetime, origin: str = "desk"
-) -> None:
+    session: Session, person: Volunteer, act: str, now: datetime, origin: str = "desk",
+    by: ledger.Person | None = None,
+) -> None:  # fmt: skip
     ledger.write(
-        session, at=now, person=ledger.volunteer(person.id, origin), act=act,
+        session, at=now, person=by or ledger.volunteer(person.id, origin), act=act,
         object_kind="volunteer", object_id=person.id,
     )  # fmt: skip
 

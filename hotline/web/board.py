@@ -4,33 +4,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import Session
 
 from hotline.clock import local
 from hotline.config import Settings
-from hotline.phone import mask
-from hotline.web import words
+from hotline.web import cards, words
 from hotline.web.auth import Visitor
+from hotline.web.cards import Card
 from hotline.web.guard import may
 from hotline.web.words import BUTTONS, Button
-from tickets import understanding
 from tickets.lifecycle import OPEN, Act, State, possible
 from tickets.models import (
     Duty,
-    Kind,
     LedgerLine,
     Promise,
     PromiseState,
-    Recording,
     Role,
     Ticket,
     Volunteer,
 )
+from tickets.real import is_real
 from tickets.roster import on_duty
 
-MOST_SHOWN = 200
-MOST_FINISHED = 50  # nobody reads further back; the count says how many there are
+A_PAGE = 30  # more is asked for with a button
+MOST_SHOWN = 300  # nobody reads further; the count says how many there are
+WEEK = timedelta(days=7)
 ENDED = tuple(state for state in State if state not in OPEN)
 
 
@@ -55,43 +54,33 @@ class Standing:
         return mine or self.is_on_duty or self.visitor.role is Role.LEAD
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One request as a list shows it."""
-
-    id: int
-    number: str
-    title: str
-    hint: str
-    about: str
-    tags: tuple[str, ...]
-    late: bool
-    waited: str
-    until: str
-    assignee: str
-
-
 def standing(session: Session, visitor: Visitor, now: datetime) -> Standing:
     shift = on_duty(session, now)
     people = (shift.volunteer_id, shift.substitute_id) if shift else ()
     return Standing(visitor, shift.volunteer.name if shift else "", visitor.id in people)
 
 
-def to_do(session: Session, settings: Settings, me: Standing, now: datetime) -> list[Card]:
-    """What is open for this person: the urgent and the overdue first, then the longest wait."""
-    visit_owed = (
-        select(Promise.ticket_id)
-        .where(Promise.duty == Duty.RETURN_CALL, Promise.state == PromiseState.OWED)
-        .scalar_subquery()
-    )
-    waits = Ticket.state.in_(OPEN) | ((Ticket.state == State.DONE) & Ticket.id.in_(visit_owed))
-    tickets = session.scalars(
-        _shown().where(waits, _theirs(me)).order_by(Ticket.opened_at).limit(MOST_SHOWN)
+def to_do(
+    session: Session, settings: Settings, me: Standing, now: datetime, shown: int = A_PAGE
+) -> tuple[list[Card], int]:
+    """What is open for this person: the urgent and the overdue first, then the longest wait; and
+    how many there are in all."""
+    waits = _waits(), _theirs(me)
+    ids = session.scalars(
+        select(Ticket.id)
+        .where(*waits)
+        .order_by(Ticket.urgent.desc(), cards.is_late(settings, now).desc(), Ticket.opened_at)
+        .limit(min(shown, MOST_SHOWN))
     ).all()
-    called = understanding.names(session)
-    cards = [(ticket, card(ticket, settings, now, called)) for ticket in tickets]
-    cards.sort(key=lambda pair: (not pair[0].urgent, not pair[1].late, pair[0].opened_at))
-    return [shown for _, shown in cards]
+    count = len(ids)
+    if count >= shown:
+        count = session.scalar(select(func.count()).select_from(Ticket).where(*waits)) or 0
+    return cards.of(session, settings, ids, now), count
+
+
+def newest(session: Session, me: Standing) -> int:
+    """The newest request that is open for this person."""
+    return session.scalar(select(func.max(Ticket.id)).where(Ticket.state.in_(OPEN), _theirs(me))) or 0  # fmt: skip
 
 
 def newer(session: Session, me: Standing, ticket_id: int) -> int:
@@ -100,24 +89,23 @@ def newer(session: Session, me: Standing, ticket_id: int) -> int:
     return session.scalar(asked.where(Ticket.id > ticket_id, Ticket.state.in_(OPEN), _theirs(me))) or 0  # fmt: skip
 
 
-def finished(session: Session, settings: Settings, me: Standing, now: datetime) -> list[Card]:
+def finished(
+    session: Session, settings: Settings, me: Standing, now: datetime, shown: int = A_PAGE
+) -> list[Card]:
     """What was finished or ended within the last seven days, the newest first."""
-    tickets = session.scalars(
-        _shown()
-        .where(Ticket.state.in_(ENDED), Ticket.opened_at > now - timedelta(days=7), _theirs(me))
+    ids = session.scalars(
+        select(Ticket.id)
+        .where(Ticket.state.in_(ENDED), Ticket.opened_at > now - WEEK, _theirs(me))
         .order_by(Ticket.opened_at.desc())
-        .limit(MOST_FINISHED)
+        .limit(min(shown, MOST_SHOWN))
     ).all()
-    called = understanding.names(session)
-    return [card(ticket, settings, now, called) for ticket in tickets]
+    return cards.of(session, settings, ids, now)
 
 
 def finished_count(session: Session, me: Standing, now: datetime) -> int:
     asked = select(func.count()).select_from(Ticket)
-    since = now - timedelta(days=7)
-    return session.scalar(
-        asked.where(Ticket.state.in_(ENDED), Ticket.opened_at > since, _theirs(me))
-    ) or 0  # fmt: skip
+    ended = Ticket.state.in_(ENDED), Ticket.opened_at > now - WEEK
+    return session.scalar(asked.where(*ended, _theirs(me))) or 0
 
 
 def finished_by(session: Session, label: str, now: datetime) -> int:
@@ -130,86 +118,24 @@ def finished_by(session: Session, label: str, now: datetime) -> int:
     ) or 0  # fmt: skip
 
 
-def everything(session: Session, settings: Settings, now: datetime) -> list[Card]:
-    """The newest requests of all, for whoever audits."""
-    tickets = session.scalars(_shown().order_by(Ticket.opened_at.desc()).limit(MOST_SHOWN)).all()
-    called = understanding.names(session)
-    return [card(ticket, settings, now, called) for ticket in tickets]
-
-
-def card(ticket: Ticket, settings: Settings, now: datetime, called: Mapping[str, str]) -> Card:
-    until = deadline(ticket, settings)
-    late = until is not None and until < now
-    tags = [words.STATES[ticket.state]]
-    if ticket.kind is Kind.RING_BACK and ticket.state in OPEN:
-        tags = ["没留话，请回电"]
-    if ticket.state is State.DONE and owes_visit(ticket):
-        tags = ["请上门告诉一声"]
-    if ticket.urgent and ticket.state in OPEN:
-        tags.insert(0, "急")
-    return Card(
-        id=ticket.id,
-        number=ticket.number,
-        title=title(ticket),
-        hint=hint(ticket),
-        about=about(ticket, called),
-        tags=tuple(tags),
-        late=late,
-        waited=words.waited(ticket.opened_at, now) if ticket.state in OPEN else "",
-        until=_until(ticket, until, now),
-        assignee=ticket.assignee.name if ticket.assignee else "",
+def everything(
+    session: Session,
+    settings: Settings,
+    now: datetime,
+    shown: int = A_PAGE,
+    *,
+    tests: bool | None = None,
+) -> list[Card]:
+    """The newest requests of all, for whoever audits; those of tests apart, or (None) with the others."""
+    asked = (
+        select(Ticket.id)
+        if tests is None
+        else select(Ticket.id).where(is_real(Ticket, tests=tests))
     )
-
-
-def deadline(ticket: Ticket, settings: Settings) -> datetime | None:
-    """By when the next thing should have happened; None when nothing is due."""
-    if ticket.state not in OPEN or ticket.state is State.WAITING:
-        return None
-    if ticket.contacted_at is None:
-        first = ticket.accept_by if ticket.state in {State.NEW, State.ASSIGNED} else None
-        return min(filter(None, (first, ticket.contact_by)))
-    return ticket.done_by or ticket.opened_at + timedelta(hours=settings.done_within_hours)
-
-
-def title(ticket: Ticket) -> str:
-    """李桂芳，3幢2单元501; a number that may be anybody's only masked."""
-    if ticket.resident:
-        where = ticket.resident
-        home = "".join(
-            part + name
-            for part, name in ((where.building, "幢"), (where.unit, "单元"), (where.room, ""))
-            if part
-        )
-        return "，".join(filter(None, (where.name, home)))
-    return f"来电 {mask(ticket.phone)}" if ticket.phone else "号码没显示的来电"
-
-
-def hint(ticket: Ticket) -> str:
-    """What it is about, as far as somebody or the machine could tell."""
-    if ticket.kind is Kind.RING_BACK:
-        return ""
-    for recording in reversed(ticket.recordings):
-        heard = recording.transcript
-        if recording.superseded or heard is None:
-            continue
-        if heard.corrected_text:
-            return heard.corrected_text
-        if heard.trusted and heard.text:
-            return words.clean(heard.text)
-    return ticket.note or "请听原音"
-
-
-def about(ticket: Ticket, called: Mapping[str, str]) -> str:
-    """What a person said it is; else what the machine takes it to be, as the guess it is."""
-    if ticket.matter:
-        return called.get(ticket.matter, "")
-    suggestion = understanding.of(ticket)
-    return words.guess(suggestion.ranked[0]) if suggestion and suggestion.ranked else ""
-
-
-def owes_visit(ticket: Ticket) -> bool:
-    news = [p for p in ticket.promises if p.duty is Duty.RETURN_CALL]
-    return bool(news) and news[-1].state is PromiseState.OWED
+    ids = session.scalars(
+        asked.order_by(Ticket.opened_at.desc()).limit(min(shown, MOST_SHOWN))
+    ).all()
+    return cards.of(session, settings, ids, now)
 
 
 def buttons(ticket: Ticket, me: Standing) -> list[tuple[Act, Button]]:
@@ -259,21 +185,13 @@ def return_calls(ticket: Ticket) -> list[tuple[str, str]]:
     return told
 
 
-def _until(ticket: Ticket, until: datetime | None, now: datetime) -> str:
-    if until is None:
-        return ""
-    do = "打电话" if ticket.contacted_at is None else "办好"
-    when = words.moment(until, now)
-    return f"{when}前就该{do}" if until < now else f"请在{when}前{do}"
-
-
-def _shown() -> Select[Ticket]:
-    return select(Ticket).options(
-        selectinload(Ticket.resident),
-        selectinload(Ticket.assignee),
-        selectinload(Ticket.recordings).selectinload(Recording.transcript),
-        selectinload(Ticket.recordings).selectinload(Recording.suggestion),
-        selectinload(Ticket.promises),
+def _waits() -> ColumnElement[bool]:
+    """Open, or done and to be told at the door, because the telephone could not."""
+    owed = select(Promise.ticket_id).where(
+        Promise.duty == Duty.RETURN_CALL, Promise.state == PromiseState.OWED
+    )
+    return and_(
+        Ticket.state.in_((*OPEN, State.DONE)), or_(Ticket.state != State.DONE, Ticket.id.in_(owed))
     )
 
 

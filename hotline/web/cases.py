@@ -13,16 +13,19 @@ from sqlalchemy.orm import Session
 
 from hotline.phone import mask
 from hotline.runtime import Runtime
-from hotline.web import board, sheet, words
+from hotline.web import board, cards, sheet, words
 from hotline.web.guard import needs
+from hotline.web.prompt_places import SETS, whole
 from hotline.web.sheet import Refused
-from tickets import footwork, merging, service, spot_checks, understanding
+from ivr.heard import Heard, in_call
+from ivr.models import Call
+from tickets import footwork, merging, service, spot_checks
 from tickets.books import Finding, SpotCheck
 from tickets.lifecycle import Act, NotPossibleError, possible
 from tickets.models import LedgerLine, Role, Ticket
 
 LONGEST_WHY = 400
-LOOKS = {"listen": "听了录音", "see_number": "看了号码", "print": "打印了跑腿单", "look_at_case": "看了这一页", "export": "导出了"}  # fmt: skip
+LOOKS = {"listen": "听了录音", "see_number": "看了号码", "bridge": "打了电话（没看号码）", "print": "打印了跑腿单", "look_at_case": "看了这一页", "export": "导出了"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,11 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             names = board.names(session)
             recordings = merging.recordings(session, ticket)
             page = render_template(
-                "case.html", ticket=ticket, card=board.card(ticket, runtime.settings, now, understanding.names(session)), now=now, names=names,
+                "case.html", ticket=ticket, card=cards.of(session, runtime.settings, [ticket_id], now)[0], now=now, names=names,
                 recordings=recordings, compared={r.id: compare(r.transcript.text, r.transcript.corrected_text) for r in recordings if r.transcript and r.transcript.corrected_text},
                 masked=mask(ticket.phone) if ticket.phone else "", life=board.life(session, ticket, names),
                 told=board.return_calls(ticket), looks=looks(session, ticket, names), typed=request.form,
+                played=_played(session, ticket), sets=SETS, sheet=whole,
                 may_reopen=Act.REOPEN in possible(ticket.state), refused=refused, drawn=_drawn(session, ticket_id), journeys=footwork.outings(session, ticket),
             )  # fmt: skip
         return page, status
@@ -107,6 +111,13 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         return redirect(url_for("cases.case", ticket_id=ticket_id))
 
     return cases
+
+
+def _played(session: Session, ticket: Ticket) -> list[tuple[Call, list[Heard]]]:
+    """What its calls heard, in and out, the first call first."""
+    calls = select(Call).where(or_(Call.id == ticket.call_id, Call.about_ticket_id == ticket.id))
+    every = session.scalars(calls.order_by(Call.started_at, Call.id))
+    return [(call, heard) for call in every if (heard := in_call(session, call.id))]
 
 
 def _drawn(session: Session, ticket_id: int) -> SpotCheck | None:

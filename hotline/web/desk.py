@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hotline.runtime import Runtime
-from hotline.web import board, sheet, words
+from hotline.web import auth, board, sheet, words
 from hotline.web.board import Standing
 from hotline.web.guard import needs
 from hotline.web.sheet import Refused
@@ -33,11 +33,11 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         now = runtime.clock()
         with db.reading() as session:
             who = sheet.me(session, now)
-            cards = board.to_do(session, settings, who, now)
+            listed, count = board.to_do(session, settings, who, now, _shown())
             return render_template(
-                "today.html", cards=cards, me=who, now=now,
+                "today.html", cards=listed, me=who, now=now, count=count, page=board.A_PAGE,
                 finished=board.finished_count(session, who, now),
-                newest=max((card.id for card in cards), default=0),
+                newest=board.newest(session, who),
                 left=handover.unheard(session, who.visitor.id),
                 mine_today=board.finished_by(session, current_user.person.label, now),
             )  # fmt: skip
@@ -59,16 +59,18 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         with db.reading() as session:
             who = sheet.me(session, now)
             return render_template(
-                "done.html", cards=board.finished(session, settings, who, now), me=who, now=now
-            )
+                "done.html", cards=board.finished(session, settings, who, now, _shown()), me=who, now=now,
+                count=board.finished_count(session, who, now), page=board.A_PAGE,
+            )  # fmt: skip
 
     @desk.get("/all")
     @needs(Role.COMMITTEE)
     def everything() -> Any:
-        now = runtime.clock()
+        now, tests = runtime.clock(), sheet.asked_tests(settings)
         with db.reading() as session:
             return render_template(
-                "all.html", cards=board.everything(session, settings, now), me=sheet.me(session, now), now=now
+                "all.html", cards=board.everything(session, settings, now, _shown(), tests=tests),
+                me=sheet.me(session, now), now=now, tests=tests, count=board.MOST_SHOWN, page=board.A_PAGE,
             )  # fmt: skip
 
     @desk.get("/request/<int:ticket_id>")
@@ -115,6 +117,11 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         return redirect(url_for("desk.one", ticket_id=ticket_id))
 
     return desk
+
+
+def _shown() -> int:
+    """How much of a list the page shows: a page, or as many more as its button asked for."""
+    return max(auth.number(request.args.get("shown", "")) or 0, board.A_PAGE)
 
 
 def _press(session: Session, me: Standing, ticket: Ticket, now: datetime) -> tuple[list[int], str]:
@@ -171,15 +178,14 @@ def _elsewhere(why: str) -> Elsewhere:
 
 def _seen() -> int | None:
     """The version of the request that the page showed, where it says so."""
-    version = request.form.get("version", "")
-    return int(version) if version.isascii() and version.isdigit() and len(version) < 10 else None
+    return auth.number(request.form.get("version", ""))
 
 
 def _chosen(session: Session, ticket: Ticket, what: Act) -> Volunteer:
-    number = request.form.get("to", "")
-    if not (number.isascii() and number.isdigit() and len(number) < 10):
+    number = auth.number(request.form.get("to", ""))
+    if number is None:
         raise Refused("nobody_chosen", {"act": what})
-    person = session.get(Volunteer, int(number))
+    person = session.get(Volunteer, number)
     if person is None or not person.active:
         raise Refused("gone", {"act": what})
     if person.id == ticket.assignee_id:

@@ -7,15 +7,27 @@ from typing import Any
 
 import limits.storage
 import limits.strategies
-from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    abort,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask_login import current_user, login_user, logout_user
 from sqlalchemy import ColumnElement, select, true
 from werkzeug import Response
+from werkzeug.exceptions import Unauthorized
 
 from hotline.runtime import Runtime
 from hotline.web import auth, totp, words
+from hotline.web import kept as kept_form
 from hotline.web.auth import Answer, Knock, Visitor
-from hotline.web.guard import needs, open_to_all
+from hotline.web.guard import MACHINES, needs, open_to_all
 from hotline.web.letters import inside
 from tickets import devices
 from tickets.models import Role, Volunteer
@@ -46,7 +58,12 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     door = Blueprint("door", __name__)
     db, clock = runtime.db, runtime.clock
 
-    def show(said: Knock | None, chosen: int | None, status: int = 200) -> tuple[str, int]:
+    def show(
+        said: Knock | None,
+        chosen: int | None,
+        status: int = 200,
+        carried: kept_form.Kept | None = None,
+    ) -> tuple[str, int]:
         with db.reading() as kept:
             own = auth.on_own_device(runtime, kept)
             who: ColumnElement[bool] = true() if own else Volunteer.totp_secret.is_not(None)
@@ -58,7 +75,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             anybody = kept.scalar(select(Volunteer.id).where(Volunteer.active).limit(1)) is not None
         page = render_template(
             "door.html", people=people, said=said, chosen=chosen, next=inside(request.values.get("next", "")),
-            own=own, anybody=anybody,
+            own=own, anybody=anybody, kept=kept_form.read(request.form.get("kept", "")) or carried,
         )  # fmt: skip
         return page, status
 
@@ -66,7 +83,12 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         session.clear()
         login_user(visitor)
         session.permanent = True
-        response: Response = redirect(inside(where) or url_for("desk.today"))
+        carried = kept_form.read(request.form.get("kept", ""))
+        response = (
+            make_response(kept_form.show(carried))
+            if carried
+            else redirect(inside(where) or url_for("desk.today"))
+        )
         # whose device it is, so that the name need not be looked for every morning
         keep(response, "hotline_name", str(visitor.id), A_YEAR)
         return response
@@ -83,6 +105,14 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         if current_user.is_authenticated:
             return redirect(url_for("desk.today"))
         return show(None, auth.number(request.cookies.get("hotline_name", "")))
+
+    @door.app_errorhandler(401)
+    def come_in_again(error: Unauthorized) -> Any:
+        """The session was over in the midst of it: what was sent goes with its sender."""
+        if request.path.startswith(MACHINES):
+            return error
+        chosen = auth.number(request.cookies.get("hotline_name", ""))
+        return show(None, chosen, 401, kept_form.from_request())
 
     @door.post("/door")
     @open_to_all(REASON)
@@ -102,6 +132,8 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             where = request.form.get("next", "")
             session.clear()
             session["half"] = [said.half.get_id(), clock().isoformat(), where]
+            if "kept" in request.form:
+                return render_template("code.html", said=None, kept=request.form["kept"])
             return redirect(url_for("door.second"))
         if said.visitor is None:
             return show(said, chosen, 401)
@@ -134,7 +166,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             return redirect(url_for("door.open_door"))
         said = auth.knock_again(db, clock, half[0], request.form.get("code", "")[:20])
         if said.visitor is None:
-            return render_template("code.html", said=said), 401
+            return render_template("code.html", said=said, kept=request.form.get("kept")), 401
         return welcome(said.visitor, half[1])
 
     @door.get("/door/device")

@@ -13,10 +13,10 @@ from xlsxwriter import Workbook
 
 from hotline.clock import local
 from hotline.runtime import Runtime
-from hotline.web import board, sheet
+from hotline.web import cards, sheet
 from hotline.web.guard import needs
 from ivr.models import Call
-from tickets import counting, ledger, understanding
+from tickets import counting, ledger
 from tickets.counting import Period, Report
 from tickets.figures import BY_KEY, behind
 from tickets.models import Role, Ticket
@@ -102,16 +102,16 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             asked = behind(figure, month.start, month.end, now, counted=counted)
             ids = list(session.scalars(asked.offset(start).limit(ON_A_PAGE + 1)))
             shown = ids[:ON_A_PAGE]
-            cards, calls = [], []
+            listed, calls = list[cards.Card](), []
             if figure.cohort.calls:
                 calls = in_order(session, Call, shown)
             else:
-                cards = [board.card(ticket, runtime.settings, now, understanding.names(session)) for ticket in in_order(session, Ticket, shown)]  # fmt: skip
+                listed = cards.of(session, runtime.settings, shown, now)
             value = next(
                 v for v in counting.report(session, month, now).values if v.figure.key == key
             )
             return render_template(
-                "behind.html", value=value, month=month, counted=counted, cards=cards, calls=calls, now=now,
+                "behind.html", value=value, month=month, counted=counted, cards=listed, calls=calls, now=now,
                 tickets=tickets_of(session, calls), start=start, more=start + ON_A_PAGE if len(ids) > ON_A_PAGE else None,
             )  # fmt: skip
 

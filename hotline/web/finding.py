@@ -15,6 +15,7 @@ from ivr.models import Call
 from tickets import counting, ledger, search
 from tickets.figures import BY_KEY, OFFERED, within
 from tickets.models import Role, Transcript
+from tickets.real import is_real
 
 ON_A_PAGE = 50
 LONGEST_QUERY = 40
@@ -37,7 +38,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             within(OFFERED, month.start, month.end, now)
         )
         if kind == "test":
-            asked = select(Call.id).where(Call.test, Call.flow == "inbound", Call.started_at >= month.start, Call.started_at < month.end)  # fmt: skip
+            asked = select(Call.id).where(is_real(Call, tests=True), Call.flow == "inbound", Call.started_at >= month.start, Call.started_at < month.end)  # fmt: skip
         elif kind in {"reached", "missed"}:
             asked = asked.where(reached if kind == "reached" else ~reached)
         page = select(Call).where(Call.id.in_(asked)).order_by(Call.id.desc())
@@ -61,10 +62,11 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     def look_for() -> Any:
         """Two characters are enough. What was looked for is written down, numbers masked."""
         now, asked = runtime.clock(), words.clean(request.args.get("q", ""))[:LONGEST_QUERY]
+        tests = sheet.asked_tests(runtime.settings)
         found: list[tuple[Transcript, str, str, str]] = []
         with db.writing() as session:
             if asked:
-                transcripts = search.find(session, asked, ON_A_PAGE)
+                transcripts = search.find(session, asked, ON_A_PAGE, tests=tests)
                 ledger.write(
                     session, at=now, person=current_user.person, act="search", object_kind="transcript",
                     object_id=None, why=mask(asked), found=len(transcripts),
@@ -72,7 +74,9 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
                 found = [
                     (each, *_around(each, asked)) for each in transcripts if each.recording.ticket
                 ]
-            return render_template("search.html", asked=asked, found=found, now=now, most=ON_A_PAGE)
+            return render_template(
+                "search.html", asked=asked, found=found, now=now, most=ON_A_PAGE, tests=tests
+            )
 
     return finding
 

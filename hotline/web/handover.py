@@ -4,12 +4,13 @@ from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask_login import current_user
+from sqlalchemy import select
 
 from hotline.runtime import Runtime
-from hotline.web import words
+from hotline.web import cards, words
 from hotline.web.guard import needs
 from tickets import handover, roster
-from tickets.models import Role
+from tickets.models import Recording, Role
 from tickets.rota import HandOver
 
 LONGEST_NOTE = 400
@@ -47,6 +48,21 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             handover.write_note(session, shift, note, current_user.person, now)
         flash("记下来了。下一班一进来就看到。")
         return redirect(url_for("desk.today"))
+
+    @room.get("/<int:hand_over_id>")
+    @needs(Role.VOLUNTEER)
+    def read(hand_over_id: int) -> Any:
+        """The word of whoever was there before, and what each passed request said, to hear."""
+        now = runtime.clock()
+        with db.reading() as session:
+            row = session.get(HandOver, hand_over_id)
+            if row is None or row.to_id != current_user.id:
+                abort(404)
+            said = select(Recording).where(Recording.ticket_id.in_(row.passed), Recording.superseded.is_(False))  # fmt: skip
+            return render_template(
+                "left.html", row=row, now=now, recordings=session.scalars(said.order_by(Recording.id)).all(),
+                cards=cards.of(session, runtime.settings, row.passed, now),
+            )  # fmt: skip
 
     @room.post("/<int:hand_over_id>/heard")
     @needs(Role.VOLUNTEER)

@@ -1,159 +1,246 @@
 """The telephone in the browser: its page, and the carrier's part of a call, with true signatures.
 
 The page plays TwiML as a carrier would; what it sends passes here, because a browser must not know
-the secret that signs. Only our own webhooks can be reached.
+the secret that signs. Only our own webhooks can be reached, and nobody outside is ever dialled. In a
+demonstration it is everybody's; in a house that serves, an administrator's, for training.
 """
 
 import json
-import re
+import tempfile
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Response, abort, jsonify, render_template, request
-from sqlalchemy import select
-from twilio.request_validator import RequestValidator
-from werkzeug.test import Client
+import segno
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
 
 import asr
+from hotline.clock import local
 from hotline.phone import mask
 from hotline.runtime import Runtime
-from hotline.web import twin
-from hotline.web.guard import open_to_all, open_to_scripts
+from hotline.training import training
+from hotline.web import callers, reader, twin, visitors
+from hotline.web.callers import Caller
+from hotline.web.guard import View, needs, open_to_all, open_to_scripts
+from hotline.web.switchboard import Switchboard
 from hotline.web.twin import Exchange, Leg
-from tickets.models import Resident, ResidentPhone
+from tickets import ahead, ledger
+from tickets.models import Duty, Role, Volunteer
 
-STRANGER = "+8613900007788"
-WITHHELD = "anonymous"
 SAMPLES = Path(next(iter(asr.__path__))) / "model" / "samples"
-TOLD = re.compile(r"[A-Z][A-Za-z]{1,30}")  # names of a carrier's parameters
-# What the house believes of a call comes from the exchange's books, not from the page.
-OURS = frozenset({"CallSid", "AccountSid", "From", "To", "Direction", "ApiVersion"})
-REASON = "the demonstration's telephone; it is not there in a house that serves"
+LONGEST_MESSAGE_SECONDS = 600
+REASON = "the demonstration's telephone; in a house that serves it is an administrator's"
+MICROPHONE = {"Permissions-Policy": "camera=(), geolocation=(), microphone=(self)"}
 
 
 def make_blueprint(runtime: Runtime, app: Flask, exchange: Exchange) -> Blueprint:
-    settings = runtime.settings
+    settings, db = runtime.settings, runtime.db
+    carrier = training(settings)
     phone = Blueprint("handset", __name__, url_prefix="/phone")
-    carrier = Client(app)  # in this process: no second connection that could wait for a free thread
-    validator = RequestValidator(settings.secrets[0] if settings.secrets else "")
+    line = Switchboard(runtime, app, exchange)
 
-    def post(url: str, form: dict[str, str]) -> tuple[int, str]:
-        """Post a form to one of our webhooks as the carrier would."""
-        if not url.startswith(f"{settings.public_url}/ivr/"):
-            abort(400)
-        parts = urlsplit(url)
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
-        answer = carrier.post(
-            target, data=form, base_url=f"{parts.scheme}://{parts.netloc}",
-            headers={settings.signature_header: validator.compute_signature(url, form)},
-        )  # fmt: skip
-        return answer.status_code, answer.get_data(as_text=True)
+    def for_page(view: View) -> View:
+        return open_to_all(REASON)(view) if settings.demo else needs(Role.ADMIN)(view)
 
-    def parameters(leg: Leg, **more: str) -> dict[str, str]:
-        return {
-            "CallSid": leg.sid, "AccountSid": settings.carrier_account, "From": leg.caller,
-            "To": leg.to, "Direction": leg.direction, "ApiVersion": "2010-04-01",
-            "CallStatus": leg.status, **more,
-        }  # fmt: skip
+    def for_scripts(view: View) -> View:
+        scripted = open_to_scripts(REASON)(view)
+        return scripted if settings.demo else needs(Role.ADMIN)(scripted)
 
     def known_leg(sid: Any) -> Leg:
         return (exchange.find(sid) if isinstance(sid, str) else None) or abort(404)
 
+    def who(key: Any) -> Caller:
+        with db.reading() as session:
+            found = callers.find(session, settings, key) if isinstance(key, str) else None
+        return found or abort(404)
+
+    @phone.before_request
+    def from_the_net() -> ResponseReturnValue | None:
+        """A demonstration that listens to the net is for those who saw its code."""
+        if not settings.demo or visitors.may_enter(request, str(app.secret_key)):
+            return None
+        return render_template("error.html", code="visitor"), 403
+
     @phone.get("")
-    @open_to_all(REASON)
+    @for_page
     def telephone() -> Any:
-        with runtime.db.reading() as session:
-            rows = session.execute(
-                select(Resident.name, Resident.building, ResidentPhone.phone)
-                .join(ResidentPhone)
-                .where(Resident.test)
-                .order_by(Resident.id, ResidentPhone.id)
-                .limit(30)
-            ).all()
+        if request.args.get("visit"):  # the code was good: remembered, and out of the address
+            answer = redirect(url_for("handset.telephone"))
+            answer.set_cookie(
+                visitors.COOKIE, request.args["visit"], max_age=visitors.ONE_DAY_SECONDS,
+                httponly=True, samesite="Lax",
+            )  # fmt: skip
+            return answer
+        with db.reading() as session:
+            people = list(callers.callers(session, settings))
         page = render_template(
-            "handset.html", residents=rows, mask=mask, stranger=STRANGER, withheld=WITHHELD,
-            samples=_samples(), public_url=settings.public_url,
+            "handset.html", people=people, groups=callers.GROUPS, chosen=request.args.get("who", ""), forms=callers.FORMS,
+            samples=_samples(), public_url=settings.public_url, reads=reader.can_read(),
+            volunteer=next((each.key for each in people if each.group == callers.VOLUNTEERS), None), code=_code(),
         )  # fmt: skip
-        return Response(page, headers={"Permissions-Policy": "camera=(), geolocation=(), microphone=(self)"})  # fmt: skip
+        return Response(page, headers=MICROPHONE)
+
+    def _code() -> tuple[str, str] | None:
+        """The address for a visitor's telephone and its picture."""
+        address = visitors.net_address(settings.listen) if settings.demo else None
+        if address is None:
+            return None
+        whole = f"http://{address}{url_for('handset.telephone', visit=visitors.token(str(app.secret_key)))}"
+        picture = segno.make(whole, error="m").svg_inline(omitsize=True, svgclass="qr", lineclass=None, title="用手机扫的码")  # fmt: skip
+        return f"http://{address}/phone", picture
 
     @phone.post("/ring")
-    @open_to_scripts(REASON)
+    @for_scripts
     def ring() -> Any:
         """Dial our line."""
-        caller = str(_asked().get("from", ""))[:40]
+        asked = _asked()
+        caller = callers.written(who(asked.get("who")), str(asked.get("form", "")), settings)
         leg = exchange.begin(
             to=settings.line_number, caller=caller, direction="inbound", status="ringing"
         )
-        status, document = post(f"{settings.public_url}/ivr/ring", parameters(leg))
-        exchange.change(leg, status="in-progress")
-        return jsonify(sid=leg.sid, status=status, document=document)
+        heard = line.tell(leg, f"{settings.public_url}/ivr/ring")
+        exchange.change(known_leg(leg.sid), status="in-progress")
+        return jsonify(heard)
 
     @phone.post("/send")
-    @open_to_scripts(REASON)
+    @for_scripts
     def send() -> Any:
         """One webhook of a call under way; `form` holds what the person on the phone did."""
         asked = _asked()
-        leg = known_leg(asked.get("sid"))
-        form = asked.get("form")
-        did = {
-            name: str(value)[:500]
-            for name, value in (form.items() if isinstance(form, dict) else ())
-            if TOLD.fullmatch(name) and name not in OURS
-        }
-        told = parameters(leg) | did
-        if asked.get("child"):  # the volunteer's leg of the call
-            told |= {"CallSid": f"{leg.sid}child", "ParentCallSid": leg.sid}
-        status, document = post(str(asked.get("url", "")), told)
-        return jsonify(status=status, document=document)
+        did = asked.get("form")
+        return jsonify(
+            line.tell(
+                known_leg(asked.get("sid")), str(asked.get("url", "")),
+                did if isinstance(did, dict) else {},
+            )
+        )  # fmt: skip
+
+    @phone.post("/dial")
+    @for_scripts
+    def dial() -> Any:
+        """Ring whoever the last document of this call names."""
+        leg = known_leg(_asked().get("sid"))
+        if not leg.dials:
+            abort(409)
+        child = exchange.begin(
+            to=leg.dials, caller=leg.caller, direction="outbound-dial", status="queued",
+            url=leg.dial_url, ring_seconds=leg.dial_seconds, parent=leg.sid,
+        )  # fmt: skip
+        return jsonify(sid=child.sid)
+
+    @phone.get("/leg")
+    @for_scripts
+    def look() -> Any:
+        """How it stands with a telephone that was rung for a call, and what to report of it."""
+        return jsonify(line.report(known_leg(request.args.get("sid"))))
 
     @phone.post("/message")
-    @open_to_scripts(REASON)
+    @for_scripts
     def message() -> Any:
-        """What was spoken, a file or a sample; answers how the carrier calls it."""
+        """What was spoken, a file or a sample. Answers how the carrier calls it and how long it is:
+        0 seconds for what no decoder reads."""
         request.max_content_length = settings.recording_max_bytes
-        media_type = (request.content_type or "").partition(";")[0].strip().lower()
         sound = request.get_data()
-        if media_type not in twin.SOUND_TYPES or not sound:
-            abort(415)
+        media_type = (request.content_type or "").partition(";")[0].strip().lower()
+        seconds = _seconds(sound) if media_type in twin.SOUND_TYPES else 0
+        if not seconds:
+            return jsonify(seconds=0)
         sid = exchange.keep_sound(sound, media_type)
-        return jsonify(sid=sid, url=twin.recording_url(settings, sid))
+        return jsonify(sid=sid, url=twin.recording_url(carrier, sid), seconds=seconds)
 
     @phone.get("/waiting")
-    @open_to_scripts(REASON)
+    @for_scripts
     def waiting() -> Any:
-        """The call that rings at a number now, if any."""
-        for leg in twin.waiting(exchange, request.args.get("number", "")):
-            ringing = exchange.change(leg, status="ringing") if leg.status == "queued" else leg
-            return jsonify(sid=ringing.sid)
-        return jsonify(sid=None)
+        """The call that rings at a telephone now, if any, and what will be due next."""
+        caller, sid, due = who(request.args.get("who")), None, None
+        if caller.phone:
+            for leg in twin.waiting(exchange, caller.phone):
+                sid = leg.sid
+                if leg.status == "queued":
+                    exchange.change(leg, status="ringing")
+                break
+        if settings.demo:
+            with db.reading() as session:
+                if promise := ahead.next_one(session, runtime.clock()):
+                    whom = mask(promise.ticket.phone or "") if promise.ticket else ""
+                    due = f"{local(promise.due_at):%H:%M}，"
+                    due += (
+                        f"给{whom}回电话"
+                        if promise.duty is Duty.RETURN_CALL
+                        else "看看刚才那个电话有没有留话"
+                    )
+        return jsonify(sid=sid, due=due)
+
+    @phone.post("/sooner")
+    @for_scripts
+    def sooner() -> Any:
+        """The next thing that is due, now. In a demonstration only."""
+        if not settings.demo:
+            abort(403)
+        now = runtime.clock()
+        with db.writing() as session:
+            promise = ahead.next_one(session, now, lock=True)
+            if promise is not None:
+                ahead.bring_forward(session, promise, now)
+        if promise is not None:
+            runtime.bell.ring(promise.id)
+        return jsonify(done=promise is not None)
+
+    @phone.post("/rings")
+    @for_scripts
+    def rings() -> Any:
+        """The volunteer whose telephone this is wants to be rung with what is new."""
+        key = who(_asked().get("who")).key
+        if not settings.demo or not key.startswith("v"):
+            abort(403)
+        with db.writing() as session:
+            person = session.get_one(Volunteer, int(key[1:]), with_for_update=True)
+            person.ring_me = True
+            ledger.write(
+                session, at=runtime.clock(), person=ledger.SYSTEM, act="ring_me",
+                object_kind="volunteer", object_id=person.id, ring=True,
+            )  # fmt: skip
+        return jsonify(done=True)
 
     @phone.post("/answer")
-    @open_to_scripts(REASON)
+    @for_scripts
     def answer() -> Any:
         leg = exchange.pick_up(str(_asked().get("sid", ""))) or abort(409)
-        status, document = post(leg.url, parameters(leg))
-        return jsonify(sid=leg.sid, status=status, document=document)
+        return jsonify(line.tell(leg, leg.url))
 
     @phone.post("/ended")
-    @open_to_scripts(REASON)
+    @for_scripts
     def ended() -> Any:
-        """A call is over: the status callback, once."""
+        """A call is over, or was not picked up: the status callback, once."""
         asked = _asked()
-        leg = known_leg(asked.get("sid"))
-        if leg.over:
-            return jsonify(status=204)
-        seconds, word = asked.get("seconds"), asked.get("status")
-        leg = exchange.change(
-            leg, status=word if word in twin.FINAL else "completed",
-            seconds=min(seconds, 36_000) if isinstance(seconds, int) and seconds >= 0 else 0,
+        seconds = asked.get("seconds")
+        return jsonify(
+            line.end(
+                known_leg(asked.get("sid")), str(asked.get("status") or "completed"),
+                min(seconds, 36_000) if isinstance(seconds, int) and seconds >= 0 else 0,
+            )
         )  # fmt: skip
-        url = leg.status_callback or f"{settings.public_url}/ivr/status"
-        status, _ = post(url, parameters(leg, CallDuration=str(leg.seconds)))
-        return jsonify(status=status)
+
+    @phone.get("/say")
+    @for_scripts
+    def say() -> Response:
+        """A prompt read aloud; 404 where there is no voice."""
+        words = request.args.get("text", "")
+        sound = reader.read_aloud(words, settings.data_folder / "handset" / "voice") or abort(404)
+        return Response(sound, content_type="audio/wav")
 
     @phone.get("/sample/<name>")
-    @open_to_scripts(REASON)
+    @for_scripts
     def sample(name: str) -> Response:
         file = SAMPLES / name
         if file.name != name or file.suffix != ".wav" or not file.is_file():
@@ -169,6 +256,20 @@ def _samples() -> list[tuple[str, str]]:
     if not told.is_file():
         return []
     return [(each["file"], each["words"].replace(" ", "")) for each in json.loads(told.read_text())]
+
+
+def _seconds(sound: bytes) -> int:
+    """How long a recording is, as a carrier measures it; 0 for one that holds no sound."""
+    from asr import audio  # half a second and 30 MB, for whoever speaks
+
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(sound)
+        file.flush()
+        try:
+            heard = audio.read(Path(file.name), rate_hz=8000, max_seconds=LONGEST_MESSAGE_SECONDS)
+        except audio.Unreadable:
+            return 0
+    return round(heard.seconds)
 
 
 def _asked() -> dict[str, Any]:

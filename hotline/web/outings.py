@@ -7,11 +7,12 @@ from flask_login import current_user
 from sqlalchemy.orm import Session
 
 from hotline.runtime import Runtime
-from hotline.web import board, sheet, words
+from hotline.web import auth, cards, sheet, words
 from hotline.web.guard import needs
 from hotline.web.sheet import Refused
 from tickets import checklist, footwork
 from tickets.footwork import OutingChangedError
+from tickets.ledger import Person
 from tickets.lifecycle import IncompleteError, TooLateError
 from tickets.models import Role, Ticket
 from tickets.outings import PLACES, Carried, Journey, JourneyTicket, Reason, Went
@@ -55,7 +56,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             ticket = session.get(Ticket, ticket_id) or abort(404)
             who = sheet.me(session, now)
             page = render_template(
-                "outing.html", ticket=ticket, title=board.title(ticket), ahead=footwork.ahead(session, ticket),
+                "outing.html", ticket=ticket, title=cards.title(ticket), ahead=footwork.ahead(session, ticket),
                 places=PLACES, reasons=words.REASONS, refused=refused, typed=request.form, may=who.may_work(ticket),
             )  # fmt: skip
         return page, status
@@ -71,7 +72,11 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         """出门记一笔."""
         now, form, by = runtime.clock(), request.form, current_user.person
         place = words.clean(form.get("other_place", "")) or form.get("place", "")
-        reason, seen = form.get("reason", ""), form.get("seen", "")
+        reason, seen = form.get("reason", ""), auth.number(form.get("seen", ""))
+        if (
+            seen is None
+        ):  # which outing the page spoke of must be known, or a press would count twice
+            return show_outing(ticket_id, "changed", 409)
         if form.get("went") not in list(Went):
             return show_outing(ticket_id, "who", 409)
         if form.get("settled") not in {"yes", "no"}:
@@ -82,13 +87,15 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
                     session, [theirs(session, ticket_id)], by, now,
                     went=Went(form["went"]), place=place, settled=form["settled"] == "yes",
                     reason=Reason(reason) if reason in list(Reason) else None,
-                    note=words.clean(form.get("note", "")), seen=int(seen) if seen.isdigit() and len(seen) < 4 else None,
+                    note=words.clean(form.get("note", "")), seen=seen,
                 )  # fmt: skip
                 if taken := words.clean(form.get("taken", "")):
                     footwork.take_along(session, session.get_one(Ticket, ticket_id), taken, by, now)
         except Refused as refused:
             return sheet.show(runtime, ticket_id, refused, 409)
-        except OutingChangedError:
+        except OutingChangedError as error:
+            if error.outings == seen + 1 and _is_this(error.last, by, form["went"], place):
+                return back(ticket_id, f"已经记好了：第 {error.outings} 次出门。", "outings")
             return show_outing(ticket_id, "changed", 409)
         except IncompleteError as error:
             return show_outing(ticket_id, error.lacks, 409)
@@ -127,3 +134,8 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         return back(ticket_id, f"记下来了：还了{what}。", "outings")
 
     return outings
+
+
+def _is_this(last: Journey | None, by: Person, went: str, place: str) -> bool:
+    """Whether the newest outing is what this press says: then it was pressed twice."""
+    return last is not None and (last.written_by, last.went, last.place) == (by.label, went, place)

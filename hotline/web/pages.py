@@ -4,12 +4,12 @@ from typing import Any
 
 from flask import Flask, render_template, request
 from flask_wtf import CSRFProtect
-from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from hotline import logs
 from hotline.phone import Phone
 from hotline.runtime import Runtime
+from hotline.training import training
 from hotline.web import (
     about,
     audit,
@@ -27,13 +27,19 @@ from hotline.web import (
     handover,
     handset,
     health,
+    imports,
+    kept,
     letters,
     outings,
     papers,
     people,
+    prompts,
+    rights,
     rota,
+    rules,
     sounds,
     twin,
+    volunteers,
     walkin,
     words,
 )
@@ -54,6 +60,7 @@ def install(app: Flask, runtime: Runtime) -> None:
     csrf = CSRFProtect(app)
     auth.install(app, runtime)
     letters.install(app)
+    kept.install(app)
     # Kept in memory, by each process: it stops a guesser's hammering, the ledger of tries is the database's.
     app.register_blueprint(door.make_blueprint(runtime))
     for room in (
@@ -75,17 +82,17 @@ def install(app: Flask, runtime: Runtime) -> None:
         handover,
         rota,
         people,
+        prompts,
+        rules,
+        imports,
+        volunteers,
+        rights,
     ):
         app.register_blueprint(room.make_blueprint(runtime))
-    if settings.demo:
-        telephones = twin.Exchange(settings, runtime.clock)
-        app.register_blueprint(handset.make_blueprint(runtime, app, telephones))
-        app.register_blueprint(twin.make_blueprint(settings, telephones))
+    telephones = twin.Exchange(settings, runtime.clock)
+    app.register_blueprint(handset.make_blueprint(runtime, app, telephones))
+    app.register_blueprint(twin.make_blueprint(training(settings), telephones))
     guard.install(app, csrf, second_factor=not settings.demo)
-
-    @app.errorhandler(CSRFError)
-    def old_form(error: CSRFError) -> Any:
-        return render_template("error.html", code="old_form", typed=_typed()), 400
 
     @app.errorhandler(HTTPException)
     def said_no(error: HTTPException) -> Any:

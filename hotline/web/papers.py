@@ -7,9 +7,9 @@ from flask import Blueprint, abort, render_template, url_for
 
 from hotline.phone import Phone
 from hotline.runtime import Runtime
-from hotline.web import board, sheet, words
+from hotline.web import board, cards, sheet, words
 from hotline.web.guard import needs
-from tickets import checklist, understanding
+from tickets import checklist
 from tickets.models import Role, Ticket
 
 
@@ -25,8 +25,8 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         with db.writing() as session:
             who = sheet.me(session, now)
             sheet.note_look(session, "print_day", "volunteer", who.visitor.id, now)
-            cards = board.to_do(session, settings, who, now)
-        return render_template("paper_day.html", cards=cards, me=who, now=now)
+            listed, _ = board.to_do(session, settings, who, now, board.MOST_SHOWN)
+        return render_template("paper_day.html", cards=listed, me=who, now=now)
 
     @papers.get("/request/<int:ticket_id>/slip")
     @needs(Role.VOLUNTEER)
@@ -37,7 +37,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             ticket = session.get(Ticket, ticket_id) or abort(404)
             sheet.note_look(session, "print", "ticket", ticket_id, now)
             card, things = (
-                board.card(ticket, settings, now, understanding.names(session)),
+                cards.of(session, settings, [ticket_id], now)[0],
                 [item.what for item in checklist.items(session, ticket)],
             )
         address = f"{settings.public_url}{url_for('desk.one', ticket_id=ticket_id)}"

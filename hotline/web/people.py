@@ -156,5 +156,4 @@ def _dialect() -> Dialect:
 
 
 def _number(field: str) -> int:
-    written = request.form.get(field, "")
-    return int(written) if written.isascii() and written.isdigit() and len(written) < 10 else 0
+    return words.whole_number(request.form.get(field, ""))

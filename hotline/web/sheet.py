@@ -9,13 +9,14 @@ from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hotline.config import Settings
 from hotline.phone import mask
 from hotline.runtime import Runtime
-from hotline.web import board, words
+from hotline.web import board, cards, words
 from hotline.web.board import Standing
-from tickets import checklist, footwork, ledger, matters, merging, understanding, undo
+from tickets import bridges, checklist, footwork, ledger, matters, merging, understanding, undo
 from tickets.lifecycle import OPEN, Act, possible
-from tickets.models import LedgerLine, Role, Ticket
+from tickets.models import LedgerLine, Promise, Role, Ticket
 
 ONE_LOOK = timedelta(minutes=10)  # one access, however many pieces or times the browser asks
 
@@ -26,6 +27,11 @@ class Refused(Exception):  # noqa: N818  # no mistake of ours: a sentence to the
     def __init__(self, sentence: str, facts: Mapping[str, object] | None = None) -> None:
         super().__init__(sentence)
         self.sentence, self.facts = sentence, facts or {}
+
+
+def asked_tests(settings: Settings) -> bool | None:
+    """Whether a list shows tests (True), real life (False) or, in a demonstration, both (None)."""
+    return True if request.args.get("kind") == "test" else None if settings.demo else False
 
 
 def me(session: Session, now: datetime) -> Standing:
@@ -42,13 +48,15 @@ def show(
         who = me(session, now)
         names, called = board.names(session), understanding.names(session)
         pressed = undo.undoable(session, runtime.settings, ticket, current_user.person, now)
+        bridge = bridges.newest(session, ticket_id)
         journeys, listed = footwork.outings(session, ticket), checklist.items(session, ticket)
         page = render_template(
-            "request.html", ticket=ticket, card=board.card(ticket, runtime.settings, now, called), me=who,
+            "request.html", ticket=ticket, card=cards.of(session, runtime.settings, [ticket_id], now)[0], me=who,
             called=called, choices=matters.active(session), guess=understanding.of(ticket), mask=mask,
             buttons=board.buttons(ticket, who), people=board.others(session, who, ticket),
             life=board.life(session, ticket, names), told=board.return_calls(ticket), names=names,
-            recordings=merging.recordings(session, ticket), talked=words.TALKED,
+            recordings=merging.recordings(session, ticket), talked=words.TALKED, bridge=bridge,
+            heard=_heard(session, bridge) if bridge else None,
             masked=mask(ticket.phone) if ticket.phone else "", now=now, refused=refused,
             typed=request.form, is_open=ticket.state in OPEN, pressed=pressed,
             matter=matters.named(session, ticket.matter), listed=listed,
@@ -60,6 +68,20 @@ def show(
             may_take=not who.may_work(ticket) and who.visitor.role is Role.VOLUNTEER and Act.ACCEPT in possible(ticket.state),
         )  # fmt: skip
     return page, status
+
+
+def _heard(session: Session, bridge: Promise) -> str | None:
+    """The answer that the line knows to 「电话打得怎么样？」, until a person has given one."""
+    last = (
+        select(LedgerLine.act)
+        .where(
+            LedgerLine.object_kind == "ticket", LedgerLine.object_id == bridge.ticket_id,
+            LedgerLine.act.in_(("bridged", "called")),
+        )
+        .order_by(LedgerLine.sequence.desc())
+    )  # fmt: skip
+    known = words.PREFILLED.get(bridges.reached(bridge))
+    return known if known and session.scalar(last.limit(1)) == "bridged" else None
 
 
 def locked(session: Session, ticket_id: int) -> Ticket:

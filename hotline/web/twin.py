@@ -1,4 +1,4 @@
-"""A carrier in small, for the demonstration: it places calls to the telephone in the browser, keeps
+"""A carrier in small: it places calls to the telephones in browsers, connects them with each other, keeps
 what is recorded there, and answers the same requests as a real one. Its books are files in the data
 folder, because several web processes share them."""
 
@@ -23,8 +23,9 @@ from hotline.web.guard import signed
 
 FINAL = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 FORGOTTEN_AFTER = timedelta(minutes=15)  # a call whose page was closed is over by then
+STRUCK_OUT_AFTER = timedelta(days=1)  # then the books need it no longer
 RING_SECONDS = 50
-SOUND_TYPES = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/webm": "webm", "audio/ogg": "ogg", "audio/mp4": "m4a", "video/webm": "webm", "audio/mpeg": "mp3"}  # fmt: skip
+SOUND_TYPES = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/webm": "webm", "audio/ogg": "ogg", "audio/mp4": "m4a", "video/webm": "webm", "audio/mpeg": "mp3", "audio/x-m4a": "m4a", "audio/aac": "aac", "video/mp4": "m4a", "audio/amr": "amr", "audio/3gpp": "3gp"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,19 @@ class Leg:
     sid: str
     to: str
     caller: str
-    direction: str  # inbound, outbound-api
+    direction: str  # inbound, outbound-api, outbound-dial
     status: str
     made_at: str
     url: str = ""
     status_callback: str = ""
     ring_seconds: int = RING_SECONDS
     seconds: int = 0
+    # what its last document said of somebody to ring
+    dials: str = ""
+    dial_url: str = ""
+    dial_seconds: int = RING_SECONDS
+    parent: str = ""  # the call that this telephone was rung for
+    bridged_at: str = ""  # since when the two talk with each other
 
     @property
     def over(self) -> bool:
@@ -82,9 +89,20 @@ class Exchange:
             return None
         return self.change(leg, status="in-progress")
 
+    def was_picked_up(self, leg: Leg) -> bool:
+        return self._file(leg.sid).with_suffix(".taken").exists()
+
+    def children(self, leg: Leg) -> list[Leg]:
+        """The telephones that ring, or are off the hook, for this call."""
+        return [child for child in self.calls() if child.parent == leg.sid and not child.over]
+
     def calls(self, to: str | None = None) -> list[Leg]:
         """The newest first."""
         legs = [leg for file in self._folder.glob("CA*.json") if (leg := self.find(file.stem))]
+        for leg in legs:
+            if self._age(leg) > STRUCK_OUT_AFTER:
+                for kind in (".json", ".taken"):
+                    self._file(leg.sid).with_suffix(kind).unlink(missing_ok=True)
         found = [leg for leg in legs if to is None or leg.to == to]
         return sorted(found, key=lambda leg: leg.made_at, reverse=True)
 
@@ -114,13 +132,16 @@ class Exchange:
 
     def _aged(self, leg: Leg) -> Leg:
         """A call nobody picked up stops ringing; one whose page was closed ends by itself."""
-        age = self._clock() - datetime.fromisoformat(leg.made_at)
+        age = self._age(leg)
         if leg.status in {"queued", "ringing"} and leg.direction != "inbound":
             if age > timedelta(seconds=leg.ring_seconds):
                 return self.change(leg, status="no-answer")
         elif not leg.over and age > FORGOTTEN_AFTER:
             return self.change(leg, status="completed")
         return leg
+
+    def _age(self, leg: Leg) -> timedelta:
+        return self._clock() - datetime.fromisoformat(leg.made_at)
 
     def _file(self, sid: str) -> Path:
         if not _is_name(sid, "CA"):
@@ -141,9 +162,9 @@ def make_blueprint(settings: Settings, exchange: Exchange) -> Blueprint:
     rest = Blueprint("twin", __name__, url_prefix=f"/twin/2010-04-01/Accounts/{account}")
 
     def hand_on() -> Response | None:
-        """The same request to the real exchange beside us, which knows the softphones; None where
-        there is none or it is silent."""
-        if settings.carrier is not CarrierKind.EXCHANGE:
+        """The same request to the exchange beside us, which knows the softphones; None where there
+        is none or it is silent. In a demonstration only: elsewhere the exchange dials outside."""
+        if not settings.demo or settings.carrier is not CarrierKind.EXCHANGE:
             return None
         target = request.full_path.removeprefix("/twin").rstrip("?")
         try:
@@ -231,7 +252,7 @@ def make_blueprint(settings: Settings, exchange: Exchange) -> Blueprint:
 
 def recording_url(settings: Settings, sid: str) -> str:
     """Where the recording lies, as the carrier tells it in its webhooks."""
-    base = f"{settings.public_url}/twin/2010-04-01/Accounts/{settings.carrier_account}"
+    base = f"{settings.carrier_api}/2010-04-01/Accounts/{settings.carrier_account}"
     return f"{base}/Recordings/{sid}"
 
 

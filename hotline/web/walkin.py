@@ -71,7 +71,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
                 phone = resident.phones[0].phone
             ticket = service.open_ticket(
                 session, settings, now, kind=Kind.ERRAND, source=Source.DESK, phone=phone, by=by,
-                in_person=True, test=bool(resident and resident.test),
+                in_person=True, test=settings.demo or bool(resident and resident.test),
             )  # fmt: skip
             ticket.resident_id = resident.id if resident else None
             ticket.note = said if resident else f"{name}：{said}"

@@ -1,13 +1,17 @@
 """What pages say of states, acts and times: one table each, in words a neighbour would use."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from hotline.clock import local
 from hotline.phone import mask
+from tickets.bridges import Reached
 from tickets.lifecycle import Act, State
 from tickets.models import Event, LedgerLine
 from tickets.return_calls import RESULTS
@@ -75,6 +79,12 @@ TALKED = {
     "go_out": "打通了，还要出门办",
     "nobody": "没人接，等会再打",
 }
+# What the line knows of a bridged call, as the answer of a person; they may know better.
+PREFILLED: Mapping[Reached | None, str] = {
+    Reached.TALKED: "reached",
+    Reached.NO_ANSWER: "nobody",
+    Reached.BUSY: "nobody",
+}
 WRONG_NUMBER = "号码不对"
 
 REASONS: Mapping[Reason, str] = {
@@ -106,12 +116,15 @@ DID: Mapping[str, str] = {
     "rang_volunteer": "打电话给{to}：{outcome}",
     "rate": "{who}说办得{satisfaction}",
     "urgent": "急：{why}",
+    "bring_forward": "{why}",
     "ring_back": "要给他回电话：{why}",
     "keep": "{who}留了话",
     "keep_instead": "{who}重新说了一遍",
     "keep_with_request": "{who}又补充了几句",
     "keep_reply": "{who}在回电话时说了话",
     "see_number": "{who}看了电话号码",
+    "bridge": "{who}让电话打给他",
+    "bridged": "打给他的电话：{why}",
     "called": "{who}打了电话：{why}",
     "spot_check": "{who}抽查过：{why}",
     "correct": "{who}改了听写的字",
@@ -128,6 +141,7 @@ DID: Mapping[str, str] = {
 SATISFIED = {1: "好", 2: "一般", 3: "不好"}
 PEOPLE = {"caller": "他本人", "system": "电脑"}
 WEEKDAYS = "一二三四五六日"
+STARRED = re.compile(r"([\d-]*\*{2,}[\d*]*)")
 
 
 def line(entry: LedgerLine, names: Mapping[int, str]) -> str | None:
@@ -217,11 +231,23 @@ def door(place: str) -> str:
     return "".join(f"{part}{name}" for part, name in zip(place.split("-"), ("幢", "单元", ""), strict=False))  # fmt: skip
 
 
+def whole(text: str) -> Markup:
+    """A title whose masked number is not broken into two lines."""
+    parts = STARRED.split(text)  # words, number, words, number …
+    kept = [Markup('<span class="whole">{}</span>').format(p) if n % 2 else escape(p) for n, p in enumerate(parts)]  # fmt: skip
+    return Markup("").join(kept)
+
+
 def clean(text: str) -> str:
     """What a person typed, without the marks that turn text around or hide in it."""
     turning = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0xFEFF}
     kept = (c for c in text.replace("\r\n", "\n") if c == "\n" or (c >= " " and ord(c) not in turning and c != "\x7f"))  # fmt: skip
     return "".join(kept).strip()
+
+
+def whole_number(written: str) -> int:
+    """The number that a form names a row by; 0 for what is none."""
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 10 else 0
 
 
 def _named(table: Mapping[Any, str], word: object) -> str:

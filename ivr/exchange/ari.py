@@ -37,8 +37,8 @@ class Ari:
         self._task: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
 
-    async def start(self) -> None:
-        """Connect; raises AriError when Asterisk is not there or the secret is wrong."""
+    async def open(self) -> None:
+        """Ready for commands; raises AriError when Asterisk is not there or the secret is wrong."""
         self._session = aiohttp.ClientSession(
             headers={
                 "Authorization": aiohttp.encode_basic_auth(
@@ -46,13 +46,17 @@ class Ari:
                 )
             },
             timeout=aiohttp.ClientTimeout(total=COMMAND_SECONDS),
-            connector=aiohttp.TCPConnector(limit=0),
+            # Asterisk closes a connection after 15 s of quiet; ours must be the first to let go.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=5),
         )
         try:
             await self.command("GET", "/asterisk/info")
         except AriError:
             await self._session.close()
             raise
+
+    async def listen(self) -> None:
+        """Hear events from now on."""
         self._task = asyncio.create_task(self._listen())
         async with asyncio.timeout(COMMAND_SECONDS):
             await self.connected.wait()

@@ -51,6 +51,10 @@ allow=alaw,ulaw
 dtmf_mode=auto_info
 direct_media=no
 rtp_symmetric=yes
+; nobody may send a call elsewhere, or ask what goes on here
+allow_transfer=no
+allow_subscribe=no
+identify_by=ip
 force_rport=yes
 rewrite_contact=yes
 ; silence between prompts must not look like a dead call
@@ -67,7 +71,8 @@ aors=trunk
 [trunk]
 type=aor
 contact=sip:{trunk_host}:{trunk_port}
-qualify_frequency=30
+; a box that is off is known to be off, and a call to it fails at once
+qualify_frequency=15
 
 [trunk]
 type=identify
@@ -102,8 +107,9 @@ writeprotect=yes
 ; Whatever number was rung, the exchange decides. Only digits and +: a pattern of letters
 ; would also match h, and the call would begin anew when it ends.
 [hotline-in]
+; A number that is withheld may come along all the same, marked so: the exchange must know.
 exten => _[+0-9]!,1,NoOp(hotline)
- same => n,Stasis({app})
+ same => n,Stasis({app},${{CALLERID(num-pres)}})
  same => n,Hangup()
 exten => s,1,Goto(0,1)
 exten => hotline,1,Goto(0,1)
@@ -119,17 +125,22 @@ icesupport=no
 
 MODULES = """\
 [modules]
-autoload=yes
-; doors that this house does not need
-noload => chan_sip.so
-noload => chan_iax2.so
-noload => chan_skinny.so
-noload => chan_mgcp.so
-noload => chan_unistim.so
-noload => pbx_dundi.so
-noload => res_phoneprov.so
-noload => res_pjsip_endpoint_identifier_anonymous.so
-noload => res_pjsip_registrar.so
+; Only what this house needs: no manager port, no voicemail, no other protocol, no other way in.
+autoload=no
+{loads}
+"""
+NEEDED = """
+    res_timing_timerfd res_sorcery_config res_sorcery_memory res_sorcery_astdb
+    res_pjproject res_pjsip res_pjsip_session res_pjsip_pubsub chan_pjsip res_pjsip_sdp_rtp res_rtp_asterisk
+    res_pjsip_endpoint_identifier_ip res_pjsip_caller_id res_pjsip_nat res_pjsip_dtmf_info
+    res_pjsip_rfc3326 res_pjsip_logger
+    res_pjsip_outbound_authenticator_digest res_pjsip_outbound_registration
+    codec_alaw codec_ulaw codec_a_mu codec_resample format_wav format_pcm
+    pbx_config func_callerid bridge_simple bridge_softmix bridge_native_rtp
+    res_http_websocket res_websocket_client res_stasis res_stasis_answer res_stasis_playback res_stasis_recording
+    res_stasis_snoop
+    app_stasis res_ari res_ari_model res_ari_asterisk res_ari_applications res_ari_events
+    res_ari_channels res_ari_bridges res_ari_playbacks res_ari_recordings res_ari_endpoints
 """
 
 
@@ -161,7 +172,9 @@ def files(settings: ExchangeSettings) -> dict[str, str]:
         "pjsip.conf": pjsip,
         "extensions.conf": EXTENSIONS.format(app=asterisk.app),
         "rtp.conf": RTP.format(rtp_low=settings.rtp_ports[0], rtp_high=settings.rtp_ports[1]),
-        "modules.conf": MODULES,
+        "modules.conf": MODULES.format(
+            loads="\n".join(f"load => {name}.so" for name in NEEDED.split())
+        ),
     }
 
 

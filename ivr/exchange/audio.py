@@ -1,7 +1,7 @@
 """Sound as samples: read from any file, measured, levelled, written."""
 
 import io
-import os
+import secrets
 import wave
 from pathlib import Path
 
@@ -121,12 +121,13 @@ def read_wav(path: Path) -> Samples | None:
     return np.frombuffer(frames, "<i2").astype(np.int16) if frames else None
 
 
-def write_wav(path: Path, samples: Samples) -> None:
-    """An 8 kHz mono wav, whole or not at all."""
-    half = path.with_suffix(f".{os.getpid()}.half")
+def write_wav(path: Path, samples: Samples, mode: int = 0o600) -> None:
+    """An 8 kHz mono wav, whole or not at all, also where two write the same one at once."""
+    half = path.with_suffix(f".{secrets.token_hex(4)}.half")
     with wave.open(str(half), "wb") as target:
         target.setnchannels(1)
         target.setsampwidth(2)
         target.setframerate(RATE_HZ)
         target.writeframes(samples.astype("<i2").tobytes())
+    half.chmod(mode)
     half.replace(path)

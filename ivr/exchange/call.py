@@ -1,6 +1,7 @@
 """A call that is going on: its row, its leg, and how the application is told of it."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Coroutine
@@ -12,7 +13,16 @@ from typing import Any
 from hotline.clock import Clock, utc
 from ivr.exchange.leg import Leg
 from ivr.exchange.reports import Reports
-from ivr.exchange.store import FINAL, CallRow, CallStatus, Direction, NotKeptError, Store, stamp
+from ivr.exchange.store import (
+    FINAL,
+    CallRow,
+    CallStatus,
+    Direction,
+    NotKeptError,
+    RecordingRow,
+    Store,
+    stamp,
+)
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +124,31 @@ class Call:
             log.error("%s is %s, which could not be kept: %s", self.sid, self.row.status, error)
             return False
         return True
+
+    async def put_down(
+        self, row: RecordingRow, owed: list[tuple[str, str, dict[str, str]]]
+    ) -> None:
+        """Keep a recording's row and what is to be told of it. On a full disk: as soon as it can
+        be, beside the call, for what was said is safe and the caller need not wait."""
+
+        async def attempt() -> None:
+            await self._store.save(row)
+            while owed:
+                await self._reports.owe(*owed[0])
+                owed.pop(0)
+
+        async def persist() -> None:
+            while True:
+                await asyncio.sleep(FULL_DISK_SECONDS)
+                with contextlib.suppress(NotKeptError):
+                    await attempt()
+                    return
+
+        try:
+            await attempt()
+        except NotKeptError as error:
+            log.error("%s: %s cannot be put down yet: %s", self.sid, row.sid, error)
+            self.soon(persist())
 
     def _report(self, status: CallStatus) -> dict[str, str]:
         report = status_report(self.form(CallStatus=status.value), self.row, self._clock())

@@ -236,29 +236,29 @@ class Interpreter:
                 await asyncio.shield(saved)
                 await house.store.save(row)
             raise
-        await saved
+        await asyncio.gather(saved, return_exceptions=True)  # it is saved again in a moment
         if not take.heard:
             take.path.unlink(missing_ok=True)
             row.status = "absent"
             await house.store.save(row)
             return None
         row.status, row.seconds = "completed", take.seconds
-        await house.store.save(row)
-        form = recording_form(row, house.settings)
-        if row.callback:
-            await house.reports.owe(row.callback, row.callback_method, self._call.form(**form))
-        return await self._after_recording(verb, take, form)
+        return await self._after_recording(verb, take, row)
 
     async def _after_recording(
-        self, verb: twiml.Record, take: Take, form: dict[str, str]
+        self, verb: twiml.Record, take: Take, row: RecordingRow
     ) -> Go | None:
+        call = self._call
+        form = recording_form(row, self._house.settings)
         told = {name: form[name] for name in ("RecordingSid", "RecordingUrl", "RecordingDuration")}
         url = self._resolve(verb.action)
+        owed = [(row.callback, row.callback_method, call.form(**form))]
         if take.ended_by is EndedBy.HANGUP:
             # Nobody is on the line any more: a report, which survives a dead application.
-            status = CallStatus.COMPLETED.value
-            told |= {"Digits": "hangup", "CallStatus": status}
-            await self._house.reports.owe(url, verb.method, self._call.form(**told))
+            told |= {"Digits": "hangup", "CallStatus": CallStatus.COMPLETED.value}
+            owed.append((url, verb.method, call.form(**told)))
+        await call.put_down(row, owed)
+        if take.ended_by is EndedBy.HANGUP:
             return None
         if take.key:
             told["Digits"] = take.key

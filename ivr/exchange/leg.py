@@ -114,6 +114,9 @@ class Engine(Protocol):
 
     on_ring: Callable[[Leg], None]  # somebody rings; must not block
 
+    async def salvage(self, folder: Path) -> None:
+        """Before the start: put raw recordings that a crash left elsewhere into `folder`."""
+
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...

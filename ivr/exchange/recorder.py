@@ -1,8 +1,10 @@
 """What a caller says, put down as it comes, and made into a wav when it ends."""
 
+import errno
 import os
 import time
 import wave
+from contextlib import suppress
 from pathlib import Path
 
 from ivr.exchange import g711
@@ -13,6 +15,8 @@ ASTRAY_SECONDS = 3.0  # a time stamp so far off the clock starts the count anew
 FLOOR_LOWEST_DBOV, FLOOR_HIGHEST_DBOV = -69.0, -40.0
 OVER_FLOOR_DB = 9.0  # speech stands so far above the line's noise
 QUIETEST_DBOV = -60.0  # nothing below is speech: an old person far from the handset is at -50
+RESERVED_SECONDS = 600.0  # of the disk, before a word is said; a longer message takes its chances
+WAV_HEADER_BYTES, SAMPLE_BYTES = 44, 2
 HEARD_SECONDS = 0.3  # so much above the noise and it is no empty recording
 
 
@@ -43,11 +47,20 @@ class Ear:
         return self.voiced_seconds >= HEARD_SECONDS
 
 
+def was_heard(alaw: bytes) -> bool:
+    """Whether there is anything in a whole recording but the line's own noise."""
+    ear = Ear()
+    for at in range(0, len(alaw), g711.FRAME):
+        ear.hears(alaw[at : at + g711.FRAME], g711.PCMA)
+    return ear.heard
+
+
 class Recorder:
     """Frames by time stamp into a raw file, so that a crash loses two seconds at most.
 
-    The file is named RE….alaw or RE….ulaw until `finish` has made the wav. Every method may
-    raise OSError: the disk is full.
+    The file is named RE….alaw or RE….ulaw until `finish` has made the wav. The room for both is
+    taken at the start, which raises OSError when there is none: a disk that fills while somebody
+    speaks costs not a word. `put` and `finish` raise it when the disk itself fails.
     """
 
     def __init__(self, wav: Path, law: int, limits: TakeLimits) -> None:
@@ -55,13 +68,32 @@ class Recorder:
         self.raw = raw_name(wav, law)
         self._law = law
         self._limits = limits
-        self._file = self.raw.open("wb")
+        self._file = self.raw.open("wb", buffering=0)
+        self._half = wav.with_suffix(".half")
+        try:
+            self._reserve()
+        except OSError:
+            self.discard()
+            raise
         self._tail = bytearray()
         self._written = 0  # bytes in the file, which are samples
         self._began = time.monotonic()
         self._zero: int | None = None  # the RTP time stamp of sample 0
         self._ear = Ear()
         self._spoke_at = self._began
+
+    def _reserve(self) -> None:
+        samples = int(min(self._limits.max_seconds, RESERVED_SECONDS) * g711.RATE_HZ)
+        with self._half.open("wb") as half:
+            for number, size in (
+                (self._file.fileno(), samples),
+                (half.fileno(), WAV_HEADER_BYTES + SAMPLE_BYTES * samples),
+            ):
+                try:
+                    os.posix_fallocate(number, 0, size)
+                except OSError as error:
+                    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+                        raise  # elsewhere the disk cannot reserve, and may still have room
 
     def put(self, payload: bytes, timestamp: int) -> None:
         now = time.monotonic()
@@ -87,10 +119,11 @@ class Recorder:
             self._tail += g711.SILENCE[self._law][:1] * (length - len(self._tail))
 
     def _write(self, count: int) -> None:
-        self._file.write(self._tail[:count])
-        self._file.flush()
-        del self._tail[:count]
-        self._written += count
+        while count > 0:
+            done = self._file.write(self._tail[:count])
+            del self._tail[:done]
+            self._written += done
+            count -= done
 
     @property
     def seconds(self) -> float:
@@ -109,17 +142,21 @@ class Recorder:
         return self._ear.heard
 
     def finish(self) -> float:
-        """Make the wav; returns its length in seconds."""
+        """Make the wav; returns its length in seconds, 0 when the disk took nothing at all."""
         # Where a box sends nothing while nobody speaks, the end is silence that never came.
         wanted = min(self.seconds, self._limits.max_seconds) * g711.RATE_HZ
         self._fill_to(int(wanted) - self._written - g711.FRAME)
-        self._write(len(self._tail))
+        with suppress(OSError):  # what is there already is worth more than the last two seconds
+            self._write(len(self._tail))
+        with suppress(OSError):
+            self._file.truncate(self._written)
         self._file.close()
         return make_wav(self.raw, self.wav)
 
     def discard(self) -> None:
         self._file.close()
-        self.raw.unlink(missing_ok=True)
+        for path in (self.raw, self._half):
+            path.unlink(missing_ok=True)
 
 
 SUFFIX = {g711.PCMA: ".alaw", g711.PCMU: ".ulaw"}
@@ -138,16 +175,24 @@ def make_wav(raw: Path, wav: Path) -> float:
     """Turn a raw recording into a wav, whole or not at all; returns its length in seconds."""
     law = next(law for law, suffix in SUFFIX.items() if suffix == raw.suffix)
     half = wav.with_suffix(".half")
-    samples = 0
-    with raw.open("rb") as source, wave.open(str(half), "wb") as target:
-        target.setnchannels(1)
-        target.setsampwidth(2)
-        target.setframerate(g711.RATE_HZ)
-        while block := source.read(65536):
-            target.writeframes(g711.decode(block, law).tobytes())
-            samples += len(block)
-    with half.open("rb+") as written:
+    half.touch(mode=0o600)
+    # After a crash the end of the room that was reserved is zeros, which nobody's voice is.
+    sound = raw.read_bytes().rstrip(b"\0")
+    with half.open("rb+") as written:  # over the room that is reserved
+        with wave.open(written, "wb") as target:
+            target.setnchannels(1)
+            target.setsampwidth(SAMPLE_BYTES)
+            target.setframerate(g711.RATE_HZ)
+            for at in range(0, len(sound), 65536):
+                target.writeframes(g711.decode(sound[at : at + 65536], law).tobytes())
+        written.truncate(WAV_HEADER_BYTES + SAMPLE_BYTES * len(sound))
+        written.flush()
         os.fsync(written.fileno())
     half.replace(wav)
     raw.unlink()
-    return samples / g711.RATE_HZ
+    return len(sound) / g711.RATE_HZ
+
+
+def seconds_of(wav: Path) -> float:
+    """The length of one of our own wavs."""
+    return max(0, wav.stat().st_size - WAV_HEADER_BYTES) / SAMPLE_BYTES / g711.RATE_HZ

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from ivr.exchange.call import API_VERSION, status_report
 from ivr.exchange.interpreter import recording_form
-from ivr.exchange.recorder import make_wav, unfinished
+from ivr.exchange.recorder import make_wav, seconds_of, unfinished
 from ivr.exchange.reports import Reports
 from ivr.exchange.settings import ExchangeSettings
 from ivr.exchange.store import (
@@ -16,6 +16,7 @@ from ivr.exchange.store import (
     find_recording,
     stamp,
     unfinished_calls,
+    unfinished_recordings,
 )
 
 log = logging.getLogger(__name__)
@@ -40,16 +41,22 @@ async def recover(
 
 
 async def _keep_recordings(store: Store, reports: Reports, settings: ExchangeSettings) -> None:
+    """Those that were being made, and those that were whole but could not be written down."""
     for raw in unfinished(store.recordings_folder):
         row = await store.do(lambda session, sid=raw.stem: find_recording(session, sid))  # type: ignore[misc]
         if row is None:
             raw.unlink()
             continue
-        row.seconds = make_wav(raw, store.wav(row.sid))
+        row.status = "in-progress"  # also where an Asterisk was lost, and found again
+        await store.save(row)
+        make_wav(raw, store.wav(row.sid))
+    for row in await store.do(unfinished_recordings):
+        wav = store.wav(row.sid)
+        row.seconds = seconds_of(wav) if wav.exists() else 0.0
         row.status = "completed" if row.seconds >= 1 else "absent"
         await store.save(row)
         if row.status != "completed":
-            store.wav(row.sid).unlink(missing_ok=True)
+            wav.unlink(missing_ok=True)
             continue
         log.warning("%s: %.0f s of a broken-off recording are kept", row.sid, row.seconds)
         call = await store.do(lambda session, sid=row.call_sid: find_call(session, sid))  # type: ignore[misc]

@@ -97,6 +97,8 @@ class RetransmittingTransport(UdpSipTransport):
     # What goes out
 
     def send(self, message: SipRequest | SipResponse, addr: Address) -> None:
+        if isinstance(message, SipResponse) and message.status_code == 100:
+            return  # every call is answered, refused or said to ring sooner than it is asked for
         data = bytes(message)
         if isinstance(message, SipResponse):
             self._answer(message, data, addr)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -76,6 +77,7 @@ class Exchange:
             opened.callback(self.store.close)
             await self.web.start()
             opened.push_async_callback(self.web.stop)
+            await self.engine.salvage(self.store.recordings_folder)
             await recover(self.store, self.reports, self.settings, self._clock())
             await self.reports.start()
             opened.push_async_callback(self.reports.stop)
@@ -102,6 +104,8 @@ async def serve(settings: ExchangeSettings, is_known: IsKnown | None = None) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, enough.set)
     await exchange.start()
+    gc.collect()
+    gc.freeze()  # what is here stays: no collection looks at it again while sound is due
     try:
         await enough.wait()
     finally:

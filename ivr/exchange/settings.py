@@ -16,6 +16,10 @@ class WrongExchangeSettingsError(ValueError):
         self.faults = faults
 
 
+VOICE = "cmn-latn-pinyin"
+VOICE_SPEED = 150  # espeak-ng's words a minute; about 180 characters of Chinese
+
+
 class EngineKind(StrEnum):
     PYTHON = "python"  # one box on a quiet LAN, the demonstration, the tests
     ASTERISK = "asterisk"  # any carrier
@@ -91,8 +95,8 @@ class ExchangeSettings:
     data_folder: Path = Path("data/exchange")
     prompts_folder: Path | None = None  # NAME.wav beside NAME.txt with the words
     apology: str = ""  # said when neither the application nor its fallback answers
-    voice: str = "cmn-latn-pinyin"
-    voice_speed: int = 150  # espeak-ng's words a minute; about 180 characters of Chinese
+    voice: str = VOICE
+    voice_speed: int = VOICE_SPEED
     min_free_bytes: int = 50_000_000  # below this no recording is begun
     keep_days: int = 30  # finished calls and undelivered reports; recordings: until deleted
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from aiortp.clock import MediaClock
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 USER_AGENT = "hotline-exchange"
 EVENT_TYPE = 101  # our own offer; an answer takes the number that was offered
 MOST_REMEMBERED = 1000  # callers of a line without a trunk
+RINGING_AFTER_SECONDS = 0.1  # who is answered sooner needs not be told that it rings
 FAREWELL_SECONDS = 1.5  # so long the last BYEs may wait for their answers
 
 REFUSALS = {
@@ -75,6 +77,9 @@ class SipEngine:
         self._came_from: dict[str, Target] = {}  # by the number that was shown
         self._tasks: set[asyncio.Task[None]] = set()
         self._registration: Registration | None = None
+
+    async def salvage(self, folder: Path) -> None:
+        pass  # ours are there from the first second on
 
     async def start(self) -> None:
         settings = self._settings
@@ -170,10 +175,11 @@ class SipEngine:
         for leg in list(self._legs.values()):
             leg.tick(now)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # Somebody rings
 
@@ -191,20 +197,22 @@ class SipEngine:
             if call.sdp_offer is None:
                 raise SdpNegotiationError("no SDP offer")
             remote, event_type = _where(call.sdp_offer)
-            _, law = self._answer_to(call.sdp_offer, 9, event_type)
+            answer, law = self._answer_to(call.sdp_offer, 9, event_type)
         except (SdpNegotiationError, ValueError) as error:
             log.warning("INVITE from %s: %s", call.source_addr[0], error)
             self._turn_away(call, 488)
             return
         leg = SipLeg(self, call.call_id, self._remember(call), law)
-        leg.incoming = call
+        leg.incoming, leg.sdp_answer = call, answer
         self._legs[call.call_id] = leg
-        self._spawn(self._ring(leg, call, remote, event_type))
+        leg.opening = self._spawn(self._open(leg, call, remote, event_type))
+        # While the sound is made ready the application is asked already.
+        self.on_ring(leg)
 
-    async def _ring(
+    async def _open(
         self, leg: SipLeg, call: IncomingCall, remote: tuple[str, int], event_type: int
     ) -> None:
-        assert call.sdp_offer is not None  # noqa: S101
+        assert leg.sdp_answer is not None and leg.sdp_answer.audio is not None  # noqa: S101, PT018
         try:
             leg.media = await open_media(
                 self._settings.sip_host,
@@ -223,9 +231,8 @@ class SipEngine:
         if leg.gone.is_set():  # cancelled meanwhile
             await leg.media.close()
             return
-        leg.sdp_answer, _ = self._answer_to(call.sdp_offer, leg.media.port, event_type)
-        call.ringing()
-        self.on_ring(leg)
+        leg.sdp_answer.audio.port = leg.media.port
+        asyncio.get_running_loop().call_later(RINGING_AFTER_SECONDS, leg.say_ringing)
 
     def _answer_to(self, offer: SdpMessage, port: int, event_type: int) -> tuple[SdpMessage, int]:
         return negotiate_sdp(

@@ -1,6 +1,7 @@
 """One call of the pure-Python engine."""
 
 import asyncio
+import logging
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,8 @@ from ivr.exchange.recorder import Recorder
 if TYPE_CHECKING:
     from ivr.exchange.sip import SipEngine
 
+log = logging.getLogger(__name__)
+
 
 class SipLeg:
     """See `ivr.exchange.leg.Leg`."""
@@ -40,6 +43,7 @@ class SipLeg:
         self.incoming: IncomingCall | None = None
         self.outgoing: OutgoingCall | None = None
         self.sdp_answer: SdpMessage | None = None
+        self.opening: asyncio.Task[None] | None = None  # until there is media
         self.media: Media | None = None
         self._began = 0.0  # when the call was answered, by the monotonic clock
 
@@ -50,6 +54,10 @@ class SipLeg:
         assert self.media is not None  # noqa: S101
         self._began = time.monotonic()
         self.media.sending = True
+
+    def say_ringing(self) -> None:
+        if self.incoming is not None and not self.incoming._answered and not self.gone.is_set():
+            self.incoming.ringing()
 
     def end(self) -> None:
         self.gone.set()
@@ -73,6 +81,8 @@ class SipLeg:
     # What the interpreter asks
 
     async def answer(self) -> None:
+        if self.opening is not None:
+            await asyncio.shield(self.opening)
         if self.gone.is_set():
             raise LegGoneError
         if self.incoming is not None and not self.incoming._answered:
@@ -125,10 +135,12 @@ class SipLeg:
             raise
         finally:
             self.media.on_frame = None
-        if fault:
-            recorder.discard()
-            raise fault[0]
         seconds = await asyncio.to_thread(recorder.finish)
+        if fault:
+            log.error("a recording is cut short at %.0f s: %s", seconds, fault[0])
+            if not seconds:
+                path.unlink(missing_ok=True)
+                raise fault[0]
         return Take(path, seconds, ended_by, key, heard=recorder.heard)
 
     async def _listen(

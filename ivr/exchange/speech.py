@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 import re
+import time
 import unicodedata
 from pathlib import Path
 
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 LONGEST_CHARS = 600
 SPEAK_SECONDS = 10.0
 AT_ONCE = 2  # espeak-ng processes
+RECENT_BYTES = 8_000_000  # at hand without the disk: a quarter of an hour of words
+KEPT_SECONDS = 30 * 86_400
 
 
 class Speaker:
@@ -31,6 +34,9 @@ class Speaker:
         self._recent: dict[str, Sound] = {}
         self._sheets: tuple[int, dict[str, Path]] = (0, {})
         cache.mkdir(parents=True, exist_ok=True)
+        for path in cache.glob("*.wav"):  # the words of one call long ago, names among them
+            if time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                path.unlink(missing_ok=True)
 
     async def say(self, text: str) -> Sound:
         """The words as a sound; an empty one, and a line in the log, if they cannot be spoken."""
@@ -49,9 +55,9 @@ class Speaker:
             task.add_done_callback(lambda _: self._making.pop(key, None))
         sound = await asyncio.shield(self._making[key])
         if sound.alaw:
-            if len(self._recent) > 500:  # slots make many texts; the files are still there
-                self._recent.clear()
             self._recent[key] = sound
+            while sum(len(sound.alaw) for sound in self._recent.values()) > RECENT_BYTES:
+                del self._recent[next(iter(self._recent))]  # slots make many texts
         return sound
 
     def _recorded(self, words: str) -> Path | None:

@@ -223,6 +223,10 @@ def unfinished_calls(session: Session) -> list[CallRow]:
     return list(session.scalars(select(CallRow).where(CallRow.status.in_(living))))
 
 
+def unfinished_recordings(session: Session) -> list[RecordingRow]:
+    return list(session.scalars(select(RecordingRow).where(RecordingRow.status == "in-progress")))
+
+
 def due_reports(session: Session, now: datetime, limit: int = 20) -> list[ReportRow]:
     query = select(ReportRow).where(ReportRow.due_at <= stamp(now))
     return list(session.scalars(query.order_by(ReportRow.due_at).limit(limit)))
@@ -245,4 +249,5 @@ def stamp(instant: datetime) -> str:
 def _prepare(connection: Any, _: object) -> None:
     connection.executescript(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;"
+        "PRAGMA cache_size=-256;"  # KB; the usual 2 MB fill slowly and look like a leak
     )

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import aiohttp
 from twilio.request_validator import RequestValidator
@@ -114,18 +114,22 @@ class WebApp:
         if method == "GET":
             url = str(URL(url, encoded=True).update_query(dict(form)))
         headers = {"X-Twilio-Signature": self._sign(url, form if method == "POST" else {})}
+        body = None
+        if method == "POST":
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = urlencode(form).encode()  # aiohttp's own way costs as much as all the rest
         try:
             async with self._opened.request(
                 method,
                 self._inside(url),
-                data=dict(form) if method == "POST" else None,
+                data=body,
                 headers=headers,
                 allow_redirects=False,
             ) as answer:
-                body = await answer.content.read(LARGEST_DOCUMENT)
+                document = await answer.content.read(LARGEST_DOCUMENT)
                 if 300 <= answer.status < 400:
                     raise WebhookError(11200, url, "redirects are not followed")
-                return answer.status, body, answer.headers.get("Content-Type", "")
+                return answer.status, document, answer.headers.get("Content-Type", "")
         except TimeoutError as error:
             raise WebhookError(11205, url, "no answer in time") from error
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:

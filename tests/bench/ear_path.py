@@ -27,8 +27,8 @@ from asr.recognizer import sample_rate_hz
 from hotline import ear
 from hotline.app import create_app
 from hotline.config import Settings
-from hotline.household import child_environment
 from hotline.migration import upgrade
+from hotline.processes import child_environment
 from hotline.runtime import Runtime, build
 from tests.bench.ear_cost import MODELS, SPEECH_SECONDS, family, pss_bytes, raw, speech
 from tickets.models import Transcript

@@ -1,78 +1,72 @@
-"""The pages' server time beside a million calls and 200,000 requests, on SQLite: p95 of forty openings."""
+"""The pages' server time beside 300,000 requests and 1,000,000 calls, on SQLite: forty openings of each (wanted: p95 50 ms)."""
 
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sqlalchemy import insert
+from sqlalchemy import select
+
+from tests.bench.neighbourhood import DAYS, FIRST, NOW, TICKETS, build
 
 HERE = Path(__file__).parent.parent
-CALLS, REQUESTS, BATCH = 1_000_000, 200_000, 20_000
 OPENINGS = 40
-PAGES = (
-    ("王秀兰", "/"), ("王秀兰", "/done"), ("王秀兰", "/request/199000"), ("王秀兰", "/paper/today"),
-    ("王秀兰", "/walkin?who=lgf"), ("李主任", "/all"), ("李主任", "/calls"), ("李主任", "/calls?kind=missed"),
-    ("李主任", "/search?q=水管"), ("李主任", "/case/199000"), ("李主任", "/figures"),
-    ("李主任", "/figures/once"), ("李主任", "/audit"), ("管理员", "/health"),
+NEW = TICKETS - 100  # one of those that are open
+VOLUNTEERS = ("/", "/done", f"/request/{NEW}", f"/request/{NEW}/outing", f"/request/{NEW}/slip", "/paper/today", "/walkin?who=lgf", "/handover", "/rota")  # fmt: skip
+COMMITTEES = (
+    "/", "/all", "/calls", "/calls?kind=missed", "/search?q=水管", f"/case/{NEW}", "/figures", "/figures/report",
+    "/figures/once", "/figures/reached", "/audit", "/residents?who=1234", "/matters", "/health",
 )  # fmt: skip
 
 
 def run() -> Iterator[tuple[str, str]]:
     sys.path.insert(0, str(HERE))
-    from conftest import HandClock
-    from desk_house import open_desk
+    from conftest import DeafBell, HandClock, settings_for
+    from desk_house import SECOND, DeskHouse, _pin_hash
 
-    from ivr.models import Call
-    from tickets import counting
-    from tickets.models import Ticket
+    from hotline.app import create_app
+    from hotline.runtime import build as wire
+    from tickets import counting, devices, ledger, matters
+    from tickets.figure_days import StaleDay
+    from tickets.models import Role, Volunteer
+    from tickets.roster import on_duty
 
-    clock = HandClock()
+    clock = HandClock(NOW)
     with tempfile.TemporaryDirectory() as folder:
-        desk = open_desk(Path(folder), clock)
-        now, two_years = clock.now(), timedelta(days=730)
-        for start in range(0, CALLS, BATCH):
-            rows = [
-                {
-                    "carrier_sid": f"CA{i}", "flow": "inbound", "started_at": now - two_years * (1 - i / CALLS),
-                    "caller_kind": "known", "phone": f"+86138{i % 600:08d}", "status": "completed", "test": False, "seconds": 40,
-                }
-                for i in range(start, start + BATCH)
-            ]  # fmt: skip
-            with desk.runtime.db.writing() as session:
-                session.execute(insert(Call), rows)
-        for start in range(0, REQUESTS, BATCH):
-            rows = []
-            for i in range(start, start + BATCH):
-                at = now - two_years * (1 - i / REQUESTS)
-                is_open = i >= REQUESTS - 40
-                rows.append({
-                    "day": at.date(), "sequence": 1000 + i, "kind": "errand", "source": "message", "opened_at": at,
-                    "contact_by": at, "accept_by": at, "state": "assigned" if is_open else "closed", "round": 1, "urgent": False,
-                    "phone": f"+86138{i % 600:08d}", "assignee_id": 1, "note": "水管漏水", "missing": "", "test": False,
-                    "call_id": 5 * i + 1, "contacted_at": at, "done_at": None if is_open else at, "in_person": False,
-                    "complexity": "routine", "void_reason": "", "version": 1,
-                })  # fmt: skip
-            with desk.runtime.db.writing() as session:
-                session.execute(insert(Ticket), rows)
-        counted = 1
-        while counted:  # what the night does
-            with desk.runtime.db.writing() as session:
-                counted = counting.count_past_days(session, now, 60)
-        visits = {name: desk.visit(name) for name in dict.fromkeys(name for name, _ in PAGES)}
-        for name, path in PAGES:
-            visit = visits[name]
-            spent = []
-            for _ in range(OPENINGS):
-                began = time.perf_counter()
-                visit.opens(path)
-                spent.append((time.perf_counter() - began) * 1000)
-            assert visit.status == 200, (path, visit.status)
-            yield (
-                f"{path}",
-                f"median {statistics.median(spent):.0f} ms, p95 {sorted(spent)[int(OPENINGS * 0.95) - 1]:.0f} ms",
-            )
-        desk.runtime.close()
+        runtime = wire(settings_for(Path(folder)), clock.now, DeafBell())
+        build(runtime.db)
+        with runtime.db.writing() as session:
+            session.add(StaleDay(day=FIRST))
+            session.flush()
+            counting.count_past_days(session, NOW, DAYS)  # what the nights have done
+            matters.seed(session, NOW)
+            session.add(Volunteer(name="管理员", role=Role.ADMIN, totp_secret=SECOND))
+            for person in session.scalars(select(Volunteer)):
+                person.pin_hash = _pin_hash()
+            ids = {person.name: person.id for person in session.scalars(select(Volunteer))}
+            shift = on_duty(session, NOW)
+            assert shift is not None
+            name = shift.volunteer.name
+            code = devices.offer(session, ledger.SYSTEM, NOW)
+            device = devices.enrol(session, code, "值班室电脑", NOW) or ""
+        desk = DeskHouse(runtime, create_app(runtime), clock, ids, device)
+        for who, pages in ((name, VOLUNTEERS), ("管理员", COMMITTEES)):
+            visit = desk.visit(who)
+            for path in pages:
+                yield f"{path} of {'a volunteer' if who == name else 'the committee'}", _times(lambda: visit.opens(path).status)  # noqa: B023  # fmt: skip
+        runtime.close()
+
+
+def _times(opens: Callable[[], int]) -> str:
+    """By the clock and by the processor: others may be using it."""
+    spent, worked = [], []
+    assert opens() == 200
+    for _ in range(OPENINGS):
+        began, cpu = time.perf_counter(), time.process_time()
+        opens()
+        spent.append((time.perf_counter() - began) * 1000)
+        worked.append((time.process_time() - cpu) * 1000)
+    at = int(OPENINGS * 0.95) - 1
+    return f"median {statistics.median(spent):.0f} ms, p95 {sorted(spent)[at]:.0f} ms; processor p95 {sorted(worked)[at]:.0f} ms"

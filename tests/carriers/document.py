@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 MAX_DOCUMENT_BYTES = 64 * 1024
 MAX_SAY_CHARACTERS = 4096
-PIN_DIGITS = "12"  # the one number of several digits that is ever asked for (VOICE R6a)
+DIGITS = ("1", "4", "12")  # a key; the number of a prompt or a PIN, of staff alone (VOICE R6a)
 RECORD_REQUIRED = ("action", "maxLength", "timeout", "finishOnKey", "recordingStatusCallback")
 
 ATTRIBUTES: dict[str, frozenset[str]] = {
@@ -198,7 +198,7 @@ class _Reader:
 
     def _gather(self, element: ElementTree.Element) -> Gather:
         self._exactly(element, {"method": "POST", "finishOnKey": ""})
-        if element.get("numDigits") not in ("1", PIN_DIGITS):
+        if element.get("numDigits") not in DIGITS:
             self.faults.append(f"<Gather> numDigits is {element.get('numDigits')!r}")
         self._only_space(element.text, "Gather")
         asks: list[Words | Sound] = []

@@ -36,10 +36,12 @@ def upgrade() -> None:
         sa.Column("object_kind", sa.String(length=20), nullable=False),
         sa.Column("object_id", sa.Integer(), nullable=True),
         sa.Column("origin", sa.String(length=20), nullable=False),
-        sa.Column("why", sa.String(length=400), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("words", sa.String(length=64), nullable=False),
         sa.Column("previous", sa.String(length=64), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("why", sa.String(length=400), nullable=False),
+        sa.Column("salt", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("sequence", name=op.f("pk_ledger")),
     )
     with op.batch_alter_table("ledger", schema=None) as batch_op:
@@ -161,6 +163,7 @@ def upgrade() -> None:
         sa.Column("pin_hash", sa.String(length=200), nullable=True),
         sa.Column("wrong_pins", sa.Integer(), nullable=False),
         sa.Column("locked_until", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("question", sa.String(length=40), nullable=True),
         sa.Column("ring_me", sa.Boolean(), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("totp_secret", sa.String(length=64), nullable=True),
@@ -355,6 +358,20 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "rule_changes",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("written", sa.Text(), nullable=True),
+        sa.Column("before", sa.Text(), nullable=False),
+        sa.Column("by_id", sa.Integer(), nullable=True),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["by_id"], ["volunteers.id"], name=op.f("fk_rule_changes_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rule_changes")),
+    )
+    with op.batch_alter_table("rule_changes", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_rule_changes_name"), ["name"], unique=False)
+
+    op.create_table(
         "shifts",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("starts_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
@@ -489,6 +506,17 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_tickets_opened_at"), ["opened_at"], unique=False)
         batch_op.create_index("ix_tickets_state_opened_at", ["state", "opened_at"], unique=False)
 
+    op.create_table(
+        "waiting_sheets",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("by_id", sa.Integer(), nullable=False),
+        sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["by_id"], ["volunteers.id"], name=op.f("fk_waiting_sheets_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_waiting_sheets")),
+    )
     op.create_table(
         "calls",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -827,12 +855,14 @@ def upgrade() -> None:
             sa.Enum(
                 "fetch",
                 "transcribe",
+                "level",
                 "delete",
                 "return_call",
                 "settle_call",
                 "night_round",
                 "hand_over",
                 "tell_volunteer",
+                "bridge",
                 "notice",
                 name="duty",
                 native_enum=False,
@@ -846,6 +876,8 @@ def upgrade() -> None:
         sa.Column("ticket_id", sa.Integer(), nullable=True),
         sa.Column("call_id", sa.Integer(), nullable=True),
         sa.Column("shift_id", sa.Integer(), nullable=True),
+        sa.Column("reminder_id", sa.Integer(), nullable=True),
+        sa.Column("volunteer_id", sa.Integer(), nullable=True),
         sa.Column(
             "event",
             sa.Enum(
@@ -876,9 +908,15 @@ def upgrade() -> None:
             ["recording_id"], ["recordings.id"], name=op.f("fk_promises_recording_id")
         ),
         sa.ForeignKeyConstraint(
+            ["reminder_id"], ["reminders.id"], name=op.f("fk_promises_reminder_id")
+        ),
+        sa.ForeignKeyConstraint(
             ["shift_id"], ["shifts.id"], name=op.f("fk_promises_shift_id"), ondelete="SET NULL"
         ),
         sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_promises_ticket_id")),
+        sa.ForeignKeyConstraint(
+            ["volunteer_id"], ["volunteers.id"], name=op.f("fk_promises_volunteer_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_promises")),
         sa.UniqueConstraint("duty", "call_id", name=op.f("uq_promises_duty_call_id")),
         sa.UniqueConstraint("duty", "shift_id", name=op.f("uq_promises_duty_shift_id")),
@@ -900,6 +938,59 @@ def upgrade() -> None:
             postgresql_where=sa.text("ticket_id IS NOT NULL"),
         )
 
+    op.create_table(
+        "prompt_takes",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("prompt", sa.String(length=8), nullable=False),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("kept_in", sa.String(length=20), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("made_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("made_by", sa.Integer(), nullable=True),
+        sa.Column(
+            "origin",
+            sa.Enum(
+                "browser", "file", "phone", "command", name="origin", native_enum=False, length=20
+            ),
+            nullable=False,
+        ),
+        sa.Column("recording_id", sa.Integer(), nullable=True),
+        sa.Column("wanted", sa.Boolean(), nullable=False),
+        sa.Column("original_key", sa.String(length=200), nullable=True),
+        sa.Column("original_type", sa.String(length=40), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=True),
+        sa.Column("seconds", sa.Double(), nullable=True),
+        sa.Column(
+            "fault",
+            sa.Enum(
+                "no_sound",
+                "no_speech",
+                "long",
+                "quiet",
+                "clipped",
+                name="fault",
+                native_enum=False,
+                length=20,
+            ),
+            nullable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["made_by"], ["volunteers.id"], name=op.f("fk_prompt_takes_made_by")
+        ),
+        sa.ForeignKeyConstraint(
+            ["recording_id"], ["recordings.id"], name=op.f("fk_prompt_takes_recording_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_prompt_takes")),
+        sa.UniqueConstraint(
+            "prompt",
+            "part",
+            "kept_in",
+            "version",
+            name=op.f("uq_prompt_takes_prompt_part_kept_in_version"),
+        ),
+        sa.UniqueConstraint("recording_id", name=op.f("uq_prompt_takes_recording_id")),
+    )
     op.create_table(
         "suggestions",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -942,6 +1033,28 @@ def upgrade() -> None:
         sa.UniqueConstraint("recording_id", name=op.f("uq_transcripts_recording_id")),
     )
     op.create_table(
+        "prompt_choices",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("prompt", sa.String(length=8), nullable=False),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("kept_in", sa.String(length=20), nullable=False),
+        sa.Column("since", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("take_id", sa.Integer(), nullable=True),
+        sa.Column("made_by", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["made_by"], ["volunteers.id"], name=op.f("fk_prompt_choices_made_by")
+        ),
+        sa.ForeignKeyConstraint(
+            ["take_id"], ["prompt_takes.id"], name=op.f("fk_prompt_choices_take_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_prompt_choices")),
+    )
+    with op.batch_alter_table("prompt_choices", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_prompt_choices_spot", ["prompt", "part", "kept_in", "since"], unique=False
+        )
+
+    op.create_table(
         "return_tries",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("promise_id", sa.Integer(), nullable=False),
@@ -953,6 +1066,8 @@ def upgrade() -> None:
         sa.Column("ended_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("satisfaction", sa.Integer(), nullable=True),
         sa.Column("volunteer_id", sa.Integer(), nullable=True),
+        sa.Column("test", sa.Boolean(), nullable=False),
+        sa.Column("reached", sa.String(length=20), nullable=True),
         sa.ForeignKeyConstraint(
             ["promise_id"], ["promises.id"], name=op.f("fk_return_tries_promise_id")
         ),
@@ -1045,8 +1160,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_return_tries_ended_at"))
 
     op.drop_table("return_tries")
+    with op.batch_alter_table("prompt_choices", schema=None) as batch_op:
+        batch_op.drop_index("ix_prompt_choices_spot")
+
+    op.drop_table("prompt_choices")
     op.drop_table("transcripts")
     op.drop_table("suggestions")
+    op.drop_table("prompt_takes")
     with op.batch_alter_table("promises", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_promises_ticket_id",
@@ -1108,6 +1228,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_calls_phone_started")
 
     op.drop_table("calls")
+    op.drop_table("waiting_sheets")
     with op.batch_alter_table("tickets", schema=None) as batch_op:
         batch_op.drop_index("ix_tickets_state_opened_at")
         batch_op.drop_index(batch_op.f("ix_tickets_opened_at"))
@@ -1128,6 +1249,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_shifts_ends_at"))
 
     op.drop_table("shifts")
+    with op.batch_alter_table("rule_changes", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_rule_changes_name"))
+
+    op.drop_table("rule_changes")
     with op.batch_alter_table("resident_phones", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_resident_phones_resident_id"))
         batch_op.drop_index(batch_op.f("ix_resident_phones_phone"))
