@@ -46,6 +46,8 @@ CHEAP_FINALS = {
 # Where h is said as f, the u after it is gone too: 花 fa, 灰 fei, 黄 fang.
 ROUND_FINALS = {"u": "u", "ua": "a", "ui": "ei", "un": "en", "uan": "an", "uang": "ang"}
 
+MERGED_INITIALS = {"zh": "z", "ch": "c", "sh": "s", "n": "l", "r": "l", "f": "h"}
+
 CONFUSED = 0.15  # the region's own confusion: nearly the same syllable
 HALF = 0.6  # only the other half of the syllable agrees: a noisy line does that, chance does too
 UNLIKE = 1.0
@@ -109,6 +111,18 @@ def costs() -> NDArray[np.float32]:
         together[table["f" + after_f], table["h" + after_h]] = CONFUSED
     together[0, :] = together[:, 0] = UNLIKE
     return together
+
+
+@functools.cache
+def merged() -> NDArray[np.intp]:
+    """Give each syllable's number that of the first which the region does not keep apart from it."""
+    table = _table()
+    return np.array([table.get(_merged(syllable), 0) for syllable in table], dtype=np.intp)
+
+
+def _merged(syllable: str) -> str:
+    initial, final = _halves(syllable)
+    return MERGED_INITIALS.get(initial, initial) + final.removesuffix("g")
 
 
 def _half_costs(halves: list[str], cheap: set[str]) -> NDArray[np.float32]:

@@ -2,28 +2,36 @@
 
 import functools
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pypinyin import Style, lazy_pinyin
 
-DATA = Path(__file__).parent / "data"
-KNOWN = DATA / "requests.zh.tsv"  # the words of the catalogue were chosen with these in view
-UNSEEN = DATA / "requests-unseen.zh.tsv"  # written after that
-NONE = "-"
+from asr.intent import Matter, Vocabulary
+from tickets.catalogue import CATALOGUE
+from tickets.sayings import NONE, by_matter, read
+
+BLIND = Path(__file__).parent / "data" / "requests-blind.zh.tsv"
+FIFTHS = 5
 # How a character goes wrong; the sum is one.
 HOMOPHONE, REGIONAL, LOST, ANOTHER, PUT_IN = 0.40, 0.25, 0.15, 0.15, 0.05
 INITIAL_SWAPS = [("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"), ("r", "l"), ("h", "f")]
 FINAL_SWAPS = [("ang", "an"), ("eng", "en"), ("ing", "in")]
 
 
-def requests(file: Path) -> list[tuple[str, str]]:
-    """Read written requests: matter (NONE: of none) and words."""
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [
-        (code, words)
-        for code, words in (line.split("\t") for line in lines if not line.startswith("#"))
-    ]
+def vocabulary(said: Iterable[tuple[str, str]], *more: Matter) -> Vocabulary:
+    """The catalogue's words, and these sayings."""
+    sayings = by_matter(said)
+    known = (Matter(e.code, e.name, e.words, e.urgent, sayings.get(e.code, ())) for e in CATALOGUE)
+    return Vocabulary((*known, *more), sayings[NONE])
+
+
+def kept_apart() -> Iterator[tuple[Vocabulary, list[tuple[str, str]]]]:
+    """Give each fifth of the sayings, and a vocabulary that has learnt from the other four."""
+    said = read()
+    for fifth in range(FIFTHS):
+        others = [each for at, each in enumerate(said) if at % FIFTHS != fifth]
+        yield vocabulary(others), said[fifth::FIFTHS]
 
 
 def misheard(words: str, error_rate: float, draw: random.Random) -> str:

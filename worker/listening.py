@@ -15,7 +15,7 @@ from asr.transcript import Transcript as Heard
 from hotline.config import Settings
 from hotline.phone import NotAPhoneError, Phone
 from hotline.store import Store
-from tickets import ledger, matters, understanding
+from tickets import ledger, matters, sayings, understanding
 from tickets.lifecycle import OPEN
 from tickets.models import Kind, Recording, Source, Ticket, Transcript
 from tickets.suggestion import Suggestion
@@ -75,7 +75,8 @@ class Words:
 
     def of(self, matters: Sequence[intent.Matter]) -> intent.Vocabulary:
         if (mark := hash(tuple(matters))) != self._mark:
-            self._spelt, self._mark = intent.Vocabulary(matters), mark
+            idle = sayings.known()[sayings.NONE]
+            self._spelt, self._mark = intent.Vocabulary(matters, idle), mark
         return self._spelt
 
 
@@ -84,8 +85,10 @@ WORDS = Words()
 
 def catalogue(session: Session) -> list[intent.Matter]:
     """The matters as the ear takes them."""
+    said = sayings.known()
     return [
-        intent.Matter(m.code, m.name, tuple(m.words), m.urgent) for m in matters.active(session)
+        intent.Matter(m.code, m.name, tuple(m.words), m.urgent, said.get(m.code, ()))
+        for m in matters.active(session)
     ]
 
 
