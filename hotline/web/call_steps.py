@@ -27,7 +27,7 @@ STEPS = {
     "outings": "问出门几趟", "ring": "志愿者打来，问是不是值班的事", "pin": "等密码",
     "locked": "密码错太多次", "committee": "找居委会接电话", "committee_away": "居委会没人接",
     "studio_pin": "等密码，要录提示语", "which": "问录哪一句", "sentence": "录这一句",
-    "studio.spoken": "问这一句要不要用", "whisper": "志愿者先按1，再打给居民", "connect": "打给居民",
+    "take": "问这一句要不要用", "whisper": "志愿者先按1，再打给居民", "connect": "打给居民",
     "not_reached": "居民没接到", "with_committee": "跟居委会说上话了",
     "all_heard": "都听完了", "good_day": "知道了，再见", "not_heard": "没按键，再找别人",
 }  # fmt: skip
