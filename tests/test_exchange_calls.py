@@ -1,15 +1,17 @@
 """Real calls: a softphone nobody here wrote rings the exchange, and is rung by it."""
 
 import multiprocessing
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 from exchange_house import (
+    ACCOUNT,
     MOST,
     OUR_NUMBER,
+    TOKEN,
     House,
     came_through,
     find,
@@ -352,8 +354,15 @@ def test_a_crash_loses_two_seconds_and_no_call(home: House, tmp_path: Path) -> N
 
 
 def _wait_for_rest(port: int) -> None:
+    """Until calls are taken: REST is open a moment before the engine is."""
+
     def answers() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
+        try:
+            health = requests.get(
+                f"http://127.0.0.1:{port}/health", auth=(ACCOUNT, TOKEN), timeout=5
+            )
+        except requests.RequestException:
+            return False
+        return health.status_code == 200
 
     until(answers)
