@@ -43,7 +43,7 @@ BAD_DOCUMENTS = {
     "loose text": "你好",
     "gather without redirect": GATHER.partition("<Redirect")[0],
     "gather followed by words": GATHER.replace("<Redirect", "<Say>喂</Say><Redirect"),
-    "gather of four digits": GATHER.replace('numDigits="1"', 'numDigits="4"'),
+    "gather of five digits": GATHER.replace('numDigits="1"', 'numDigits="5"'),
     "gather with finish key": GATHER.replace('finishOnKey=""', 'finishOnKey="#"'),
     "gather without finish key": GATHER.replace('finishOnKey=""', ""),
     "gather by GET": GATHER.replace('method="POST" num', 'method="GET" num'),
