@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from twilio.request_validator import RequestValidator
 
-from hotline import backup, clock, ear, migration
+from hotline import backup, clock, ear
 from hotline.config import CarrierKind, Settings, WrongSettingsError
 from hotline.db import Database
 from hotline.exchange import furnish
@@ -82,6 +82,8 @@ def check_settings(settings: Settings) -> Finding:
 
 
 def check_database(db: Database) -> Finding:
+    from hotline import migration  # alembic is slow to load, and no page but this one needs it
+
     try:
         head = migration.at_head(db)
     except SQLAlchemyError as error:
