@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ from tickets.lifecycle import Act
 from tickets.models import Promise, Recording, ReturnTry, Ticket, Transcript
 from tickets.returns import Outcome
 
-FIRST_PAGE_SECONDS = 5
 HOTLINE = (sys.executable, "-m", "hotline.cli")
 OF_OURS = ("redis-server", "worker", "gunicorn", "exchange")
 
@@ -74,9 +72,7 @@ def running(tmp_path: Path) -> Iterator[Demo]:
 
 
 def test_from_the_first_page_to_the_end(running: Demo, tmp_path: Path) -> None:
-    started = time.monotonic()
     until(running.serves, why="the first page")
-    waited = time.monotonic() - started
     until(lambda: "Ctrl-C" in running.said(), why="the addresses are printed")
     assert running.url in running.said()
     assert re.search(r"王秀兰.*密码 \d{6}", running.said())
@@ -88,8 +84,6 @@ def test_from_the_first_page_to_the_end(running: Demo, tmp_path: Path) -> None:
     assert "什么也没有留下" in running.said()
     assert not [pid for pid in members if alive(pid)]
     assert not (tmp_path / "data").exists()
-    # A bound for the day's worst machine; `make bench` measures against FIRST_PAGE_SECONDS.
-    assert waited < 4 * FIRST_PAGE_SECONDS
 
 
 def test_whoever_of_it_is_killed_it_serves_again(running: Demo) -> None:

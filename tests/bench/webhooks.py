@@ -26,7 +26,7 @@ from hotline.schema import metadata
 PUBLIC_URL, SECRET = "https://line.test", "a token"
 CONNECTIONS = 8
 CLOSED_SECONDS = 6.0
-ROUNDS = 3
+ROUNDS = 5
 PAUSE_SECONDS = 8  # between two answers of one caller: 125 webhooks/s are 1,000 callers
 WARM_UP_SECONDS = 2.0  # imports and first statements are no caller's wait for long
 OPEN_SECONDS = float(os.environ.get("BENCH_SECONDS", "60"))
@@ -75,13 +75,34 @@ def run() -> Iterator[tuple[str, str]]:
                 f"{rate} webhooks/s offered for {OPEN_SECONDS:.0f} s, p50 / p99 (wanted: p99 {wanted} ms)",
                 f"{taken.percentile_ms(50):.0f} / {taken.percentile_ms(99):.0f} ms, {taken.errors} errors, {taken.per_second:.0f}/s",
             )
-        began = time.monotonic()
-        with house(Path(folder) / "first") as base:
-            urlopen(f"{base}/", timeout=10).read()
-            yield (
-                "web server's first page after its start (wanted: 5 s)",
-                f"{time.monotonic() - began:.1f} s",
-            )
+        yield (
+            "the demonstration's first page after its start, three times (wanted: 5 s)",
+            " / ".join(f"{first_page(Path(folder)):.1f}" for _ in range(3)) + " s",
+        )
+
+
+def first_page(folder: Path) -> float:
+    """Seconds from `hotline demo` to its first page, of a house that is made for it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    began = time.monotonic()
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "hotline.cli", "demo", "--listen", address],
+        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        while demo.poll() is None:
+            try:
+                urlopen(f"http://{address}/door", timeout=10).read()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return time.monotonic() - began
+        raise RuntimeError("the demonstration has ended by itself")
+    finally:
+        demo.terminate()
+        demo.wait()
 
 
 async def closed(base: str, seconds: float) -> Taken:
