@@ -144,7 +144,7 @@ def test_a_day_off_that_nobody_published(desk: DeskHouse) -> None:
 def test_the_database_is_asked_every_few_seconds_at_most(desk: DeskHouse) -> None:
     asked, seconds = [], [0.0]
     rules = Rules(desk.runtime.db, desk.runtime.settings, lambda: seconds[0])
-    event.listen(desk.runtime.db.engine, "before_cursor_execute", lambda *a: asked.append(a[2]))
+    event.listen(desk.runtime.db.engine.pool, "checkout", lambda *a: asked.append(a))
     for _ in range(1000):
         rules.look()
     assert len(asked) == 1
