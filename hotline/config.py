@@ -185,8 +185,8 @@ class Settings(BaseSettings):
     transcribe_max_bytes: int = Field(2_000_000_000, ge=100_000_000, description="Memory one transcription may add")
     hands: int = Field(1, ge=1, le=8, description="Promises kept at a time")
     sweep_seconds: float = Field(1, gt=0, le=60, description="Pause between two looks for promises that nobody rang for")
-    web_workers: int = Field(2, ge=1, le=8, description="Web server processes")
-    web_threads: int = Field(4, ge=1, le=32, description="Threads of one web server process")
+    web_workers: int = Field(4, ge=1, le=8, description="Web server processes")
+    web_threads: int = Field(2, ge=1, le=32, description="Threads of one web server process")
 
     # pages
     session_hours: int = Field(12, ge=1, le=24, description="How long a volunteer stays signed in")

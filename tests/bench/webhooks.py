@@ -196,12 +196,12 @@ def house(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def server(app: str, environment: dict[str, str]) -> Iterator[str]:
-    """The house's web server with its usual two processes of four threads."""
+    """The house's web server with its usual four processes of two threads."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", app, "--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "4",
+        [sys.executable, "-m", "gunicorn", app, "--bind", f"127.0.0.1:{port}", "--workers", "4", "--threads", "2",
          "--worker-class", "gthread", "--no-control-socket", "--log-level", "warning"],
         env={**os.environ, **environment}, stderr=subprocess.DEVNULL,
     )  # fmt: skip
