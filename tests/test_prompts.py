@@ -18,9 +18,9 @@ from grammar import PHONES, PIN
 from lines import open_line
 from sounds import busy_tone, every_kind, noise, pcm16, saved, silence, voice, wav
 
-from hotline.app import retire_old_words
 from hotline.cli import main
 from hotline.doctor import Health, check_prompts, sign
+from hotline.serving import retire_old_words
 from hotline.web.prompt_places import SETS, SLOTS, WHEN, whole
 from ivr import heard, parts, prompts, studio, voices
 from ivr.exchange.audio import PEAK, active_level_dbov
