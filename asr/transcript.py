@@ -16,6 +16,7 @@ WEAK_CONFIDENCE = 0.6
 # A text is shown as it is only if all of these hold; else its ticket says that the recording must be heard.
 LEAST_CONFIDENCE = 0.8
 MOST_WEAK_SHARE = 0.25  # one weak word in four
+MOST_WEAK_SHARE_TO_TELL = 0.5  # beyond it, what a text is about would be told from chance words
 MOST_UNHEARD_SHARE = 0.1  # words the model does not have are seldom alone
 # Mandarin is spoken at 3 to 6 characters a second; far outside it a recogniser filled in or skipped.
 PLAUSIBLE_CHARACTERS_PER_SECOND = (1.0, 10.0)
@@ -66,6 +67,11 @@ class Transcript:
     model: str = ""
     trusted: bool = False
     note: str = ""
+
+    @property
+    def telling(self) -> bool:
+        """Whether enough was heard to say what it is about."""
+        return self.weak_share <= MOST_WEAK_SHARE_TO_TELL
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))

@@ -188,6 +188,14 @@ def test_a_doubtful_text_is_not_trusted(
     assert not heard.trusted
 
 
+def test_a_text_that_was_mostly_not_heard_says_nothing_of_what_it_is_about() -> None:
+    """As the demonstration model heard a stranger's English: 车停了, and knew no more."""
+    said = words(("车停了", 0.9), ("[unk]", 1.0), ("[unk]", 1.0))
+    assert not transcript.heard(said, seconds=9, speech_seconds=7, model="m").telling
+    said = words(("交", 0.9), ("水费", 0.7), ("[unk]", 1.0), ("我", 0.3))
+    assert transcript.heard(said, seconds=9, speech_seconds=2, model="m").telling
+
+
 def test_a_transcript_survives_being_written_down() -> None:
     heard = transcript.heard(
         words(("我", 0.9), ("[unk]", 0.2)), seconds=3, speech_seconds=1, model="m"

@@ -8,8 +8,11 @@ from conftest import HandClock
 from desk_house import LI, DeskHouse, open_desk
 from sqlalchemy import select
 
+from asr.transcript import Outcome
+from asr.transcript import Transcript as Heard
 from tickets.models import Recording
 from tickets.suggestion import Suggestion
+from worker import listening
 
 
 @pytest.fixture
@@ -58,6 +61,17 @@ def test_below_the_threshold_nothing_is_suggested(desk: DeskHouse) -> None:
     assert "可能是" not in wang.text
     assert "机器猜不出是什么事" in wang.text
     assert '<option value="">还不清楚</option>' in wang.page.text
+
+
+def test_what_was_hardly_heard_is_about_nothing(desk: DeskHouse) -> None:
+    house = desk.runtime
+    for unheard, found in ((0.4, "move_car"), (0.6, None)):
+        heard = Heard(Outcome.HEARD, text="〔听不清〕车停了〔听不清〕挪一下车", weak_share=unheard)
+        with house.db.reading() as session:
+            about = listening.understand(
+                heard, listening.catalogue(session), house.settings, 1, house.clock()
+            )
+        assert about.matter == found
 
 
 def test_an_emergency_is_urgent_and_stands_before_everything_else(desk: DeskHouse) -> None:
