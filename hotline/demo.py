@@ -156,7 +156,7 @@ def welcome(settings: Settings, pins: dict[str, str], on_duty: str) -> str:
   打电话      {settings.public_url}/phone{"（手机扫这一页上的码也能打）" if visitors.net_address(settings.listen) else ""}
   软电话      {softphone}
   志愿者的页  {settings.public_url}/
-  居委会的页  {settings.public_url}/all
+  居委会的页  {settings.public_url}/office
 
 {rows}
 

@@ -137,7 +137,8 @@ def _rings_and_hangs_up(runtime: Runtime, session: Session, phone: str, at: date
     by, back = ledger.volunteer(ticket.assignee_id or 0), at + timedelta(minutes=20)
     service.act(session, ticket, Act.ACCEPT, by, back)
     ticket.contacted_at = back
-    service.act(session, ticket, Act.FINISH, by, back + timedelta(minutes=5))
+    for act in (Act.FINISH, Act.CONFIRM):
+        service.act(session, ticket, act, by, back + timedelta(minutes=5), why="已经通过电话")
 
 
 def _call(session: Session, phone: str, at: datetime, seconds: int) -> Call:
