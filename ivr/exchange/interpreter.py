@@ -12,14 +12,14 @@ import logging
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import StrEnum
 
 from hotline.clock import Clock
 from ivr.exchange import twiml
 from ivr.exchange.audio import NoSoundError
-from ivr.exchange.call import API_VERSION, Call, new_sid, rfc2822
+from ivr.exchange.call import Call, new_sid
 from ivr.exchange.leg import EndedBy, Leg, LegGoneError, Refusal, Take, TakeLimits
+from ivr.exchange.recordings import recording_form
 from ivr.exchange.reports import Reports
 from ivr.exchange.settings import ExchangeSettings
 from ivr.exchange.sounds import BEEP, Sounds
@@ -284,20 +284,3 @@ class Interpreter:
             await self._house.reports.owe(url, verb.method, self._call.form(**told))
             return None
         return Go(url, verb.method, tuple(result.items()))
-
-
-def recording_form(row: RecordingRow, settings: ExchangeSettings) -> dict[str, str]:
-    """What a recording's callback says of it."""
-    return {
-        "RecordingSid": row.sid,
-        "RecordingUrl": recording_url(row.sid, settings),
-        "RecordingStatus": row.status,
-        "RecordingDuration": str(max(1, round(row.seconds))),
-        "RecordingChannels": "1",
-        "RecordingSource": "RecordVerb",
-        "RecordingStartTime": rfc2822(datetime.fromisoformat(row.started_at)),
-    }
-
-
-def recording_url(sid: str, settings: ExchangeSettings) -> str:
-    return f"{settings.rest_base}/{API_VERSION}/Accounts/{settings.account_sid}/Recordings/{sid}"

@@ -20,7 +20,7 @@ from aiortp.session import RTPSession
 
 from ivr.exchange import g711
 from ivr.exchange.keys import Keys
-from ivr.exchange.retransmission import Network
+from ivr.exchange.udp import Address, Network, read_no_more_than
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,7 @@ EVENT_KEYS = "0123456789*#"  # RFC 4733 events 0 to 11
 KEY_LOST_SECONDS = 0.2  # a key whose three end packets were all lost counts after this silence
 STALE_SECONDS = 2.0  # a source silent for so long may be replaced by another of the same peer
 BRIDGE_FRAMES = 10  # 200 ms between two joined calls at most
-
-Address = tuple[str, int]
+LARGEST_BYTES = 2048  # a quarter of a second in one packet; boxes send 20 to 60 ms
 
 
 class NoPortError(OSError):
@@ -280,5 +279,7 @@ async def open_media(
         port_allocator=ports,
     )
     assert isinstance(media, Media)  # noqa: S101
+    for socket_ in (media._rtp_transport, media._rtcp_transport):
+        read_no_more_than(LARGEST_BYTES, socket_._transport if socket_ else None)
     media.configure(keys, law, peers)
     return media

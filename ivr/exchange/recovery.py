@@ -4,8 +4,8 @@ import logging
 from datetime import datetime
 
 from ivr.exchange.call import API_VERSION, status_report
-from ivr.exchange.interpreter import recording_form
 from ivr.exchange.recorder import make_wav, seconds_of, unfinished
+from ivr.exchange.recordings import recording_form
 from ivr.exchange.reports import Reports
 from ivr.exchange.settings import ExchangeSettings
 from ivr.exchange.store import (
