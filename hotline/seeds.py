@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 import asr
 from hotline.config import read_hours
 from hotline.runtime import Runtime
-from hotline.web.auth import set_pin
+from hotline.web.pins import set_pin
 from tickets import house_rules, ledger, promises, rotation, service
 from tickets import matters as catalogue
 from tickets.coverage import DutyHours

@@ -10,8 +10,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from ivr.engine import FACT, Effect
+from ivr.engine import FACT
 from ivr.models import Call
+from ivr.steps import Effect
 from tickets import ledger, promises, ring_backs, service
 from tickets.ledger import CALLER
 from tickets.lifecycle import OPEN
