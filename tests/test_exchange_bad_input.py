@@ -18,6 +18,7 @@ from exchange_house import (
     House,
     TwimlApp,
     came_through,
+    files_no_larger_than,
     house,
     prompt,
     wav_bytes,
@@ -314,6 +315,32 @@ def test_a_disk_that_no_longer_takes_anything(home: House, monkeypatch: pytest.M
     home.app.wait_for("/recorded", RecordingSid=sid)
     home.app.wait_for("/status", CallStatus="completed")
     assert came_through(REQUEST, exchange.recording(sid)) >= MOST
+
+
+def test_a_disk_that_fails_while_she_speaks(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """She is asked again; what she said waits in memory and is kept when the disk is well."""
+    home.app.pages["/voice"] = lambda form: (
+        '<Record action="/kept" playBeep="false" finishOnKey="5" timeout="60"'
+        ' recordingStatusCallback="/recorded"/><Redirect>/empty</Redirect>'
+    )
+    home.app.sounds["/thanks.wav"] = wav_bytes(THANKS)
+    home.app.pages["/empty"] = lambda form: "<Play>/thanks.wav</Play>"
+    monkeypatch.setattr("ivr.exchange.call.FULL_DISK_SECONDS", 0.05)
+    exchange = home.exchange()
+    with RawCaller(exchange.sip_port) as caller:
+        assert caller.invite() == 200
+        exchange.wait_for_recording()
+        with files_no_larger_than(4_000):
+            for at in range(0, len(REQUEST), 160):
+                _rtp(caller.rtp, caller.far_rtp, at, REQUEST[at : at + 160], 1)
+            _press_five(caller)
+            heard = _listen_until_bye(caller)
+    assert came_through(THANKS, heard) >= MOST
+    told = home.app.wait_for("/recorded").form
+    assert "ErrorCode" not in told  # nothing is lost
+    home.app.wait_for("/status", CallStatus="completed")
+    assert came_through(REQUEST, exchange.recording(told["RecordingSid"])) >= MOST
+    assert home.app.count("/kept") == 0
 
 
 def _press_five(caller: RawCaller) -> None:

@@ -1,7 +1,8 @@
 """Carries out TwiML on a leg, with Twilio's semantics.
 
 Silence in a <Gather> and an empty <Record> fall through to the next verb. A hang-up during a
-<Record> is told to its action as Digits=hangup. A key stops the prompts of a <Gather>, also one
+<Record> is told to its action as Digits=hangup. A recording that a failing disk cut short, or has
+not taken yet, is told to its callback and falls through like an empty one: the caller is asked again. A key stops the prompts of a <Gather>, also one
 pressed before it. When the application fails, the fallback address is asked, and when that fails
 too the caller hears an apology.
 """
@@ -32,6 +33,7 @@ MOST_DOCUMENTS = 1000  # a call that asks for ever is in a circle
 MOST_IN_A_CIRCLE = 20  # documents without one sound or pause between them
 QUICK_SECONDS = 0.2
 WRITING_SECONDS = 0.2
+TOLD_OF_RECORDING = ("RecordingSid", "RecordingUrl", "RecordingDuration", "ErrorCode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,17 +251,18 @@ class Interpreter:
         self, verb: twiml.Record, take: Take, row: RecordingRow
     ) -> Go | None:
         call = self._call
-        form = recording_form(row, self._house.settings)
-        told = {name: form[name] for name in ("RecordingSid", "RecordingUrl", "RecordingDuration")}
+        cut_short = take.cut_short or (call.broken_off and take.ended_by is EndedBy.HANGUP)
+        form = recording_form(row, self._house.settings, cut_short=cut_short)
+        told = {name: form[name] for name in TOLD_OF_RECORDING if name in form}
         url = self._resolve(verb.action)
         owed = [(row.callback, row.callback_method, call.form(**form))]
         if take.ended_by is EndedBy.HANGUP:
             # Nobody is on the line any more: a report, which survives a dead application.
             told |= {"Digits": "hangup", "CallStatus": CallStatus.COMPLETED.value}
             owed.append((url, verb.method, call.form(**told)))
-        await call.put_down(row, owed)
-        if take.ended_by is EndedBy.HANGUP:
-            return None
+        await call.put_down(row, owed, take.keep)
+        if take.ended_by is EndedBy.HANGUP or take.cut_short or take.keep is not None:
+            return None  # on to what follows an empty one: whoever is there is asked again
         if take.key:
             told["Digits"] = take.key
         return Go(url, verb.method, tuple(told.items()))

@@ -6,10 +6,15 @@ from ivr.exchange.call import API_VERSION, rfc2822
 from ivr.exchange.settings import ExchangeSettings
 from ivr.exchange.store import RecordingRow
 
+CUT_SHORT = "507"  # the ErrorCode of a recording whose end is lost; HTTP's number for a full disk
 
-def recording_form(row: RecordingRow, settings: ExchangeSettings) -> dict[str, str]:
+
+def recording_form(
+    row: RecordingRow, settings: ExchangeSettings, *, cut_short: bool = False
+) -> dict[str, str]:
     """What a recording's callback says of it."""
-    return {
+    more = {"ErrorCode": CUT_SHORT} if cut_short else {}
+    return more | {
         "RecordingSid": row.sid,
         "RecordingUrl": recording_url(row.sid, settings),
         "RecordingStatus": row.status,

@@ -61,7 +61,7 @@ async def _keep_recordings(store: Store, reports: Reports, settings: ExchangeSet
         log.warning("%s: %.0f s of a broken-off recording are kept", row.sid, row.seconds)
         call = await store.do(lambda session, sid=row.call_sid: find_call(session, sid))  # type: ignore[misc]
         if call is not None and row.callback:
-            form = call_form(call, settings) | recording_form(row, settings)
+            form = call_form(call, settings) | recording_form(row, settings, cut_short=True)
             await reports.owe(row.callback, row.callback_method, form)
     for half in store.recordings_folder.glob("*.half"):
         half.unlink()

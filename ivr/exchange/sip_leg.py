@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,37 +120,28 @@ class SipLeg:
         if self.gone.is_set() or self.media is None:
             raise LegGoneError
         recorder = Recorder(path, self.law, limits)
-        fault: list[OSError] = []
-
-        def put(payload: bytes, timestamp: int) -> None:
-            try:
-                recorder.put(payload, timestamp)
-            except OSError as error:
-                fault.append(error)
-
-        self.media.on_frame = put
+        self.media.on_frame = recorder.put
         try:
-            ended_by, key = await self._listen(recorder, limits, fault)
+            ended_by, key = await self._listen(recorder, limits)
         except BaseException:
             recorder.discard()
             raise
         finally:
             self.media.on_frame = None
-        seconds = await asyncio.to_thread(recorder.finish)
-        if fault:
-            log.error("a recording is cut short at %.0f s: %s", seconds, fault[0])
-            if not seconds:
-                path.unlink(missing_ok=True)
-                raise fault[0]
-        return Take(path, seconds, ended_by, key, heard=recorder.heard)
+        if not recorder.heard:
+            recorder.discard()
+            return Take(path, recorder.kept_seconds, ended_by, key, heard=False)
+        take = Take(path, recorder.kept_seconds, ended_by, key)
+        try:
+            await asyncio.to_thread(recorder.finish)
+        except OSError as error:
+            log.error("a recording of %.0f s cannot be kept yet: %s", take.seconds, error)
+            return replace(take, keep=recorder.finish)
+        return replace(take, seconds=recorder.kept_seconds)
 
-    async def _listen(
-        self, recorder: Recorder, limits: TakeLimits, fault: list[OSError]
-    ) -> tuple[EndedBy, str]:
+    async def _listen(self, recorder: Recorder, limits: TakeLimits) -> tuple[EndedBy, str]:
         while True:
             key = await self.keys.next(0.1)
-            if fault:
-                return EndedBy.LENGTH, ""
             if key is not None and key in limits.finish_keys:
                 return EndedBy.KEY, key
             if self.gone.is_set():
