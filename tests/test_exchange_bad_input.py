@@ -24,7 +24,7 @@ from exchange_house import (
     wav_bytes,
 )
 from flask import Response
-from raw_sip import RawCaller, sdp
+from raw_sip import PLAIN, RawCaller, sdp
 from softphone import RATE, Phone
 from sqlalchemy import text
 from twilio.base.exceptions import TwilioRestException
@@ -132,6 +132,21 @@ def test_no_peer_gets_no_answer(home: House) -> None:
             stranger.sip.recv(100)
 
 
+def test_nothing_listens_beyond_the_configured_addresses(home: House) -> None:
+    exchange = home.exchange()
+    with RawCaller(exchange.sip_port) as caller:
+        assert caller.invite() == 200
+        ours = {exchange.sip_port, exchange.settings.rest_port, caller.far_rtp, caller.far_rtp + 1}
+        listening = set()
+        for kind in ("udp", "tcp", "udp6", "tcp6"):
+            for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]:
+                host, port = line.split()[1].split(":")
+                if int(port, 16) in ours:
+                    listening.add((int(port, 16), host))
+        assert listening == {(port, "0100007F") for port in ours}
+        assert caller.bye() == 200
+
+
 def test_sound_from_a_stranger_is_left_out(home: House) -> None:
     home.app.pages["/voice"] = lambda form: (
         '<Record action="/kept" maxLength="20" timeout="10" playBeep="false"/>'
@@ -172,6 +187,24 @@ def test_no_sound_at_all(home: House) -> None:
         assert caller.invite() == 200
         assert caller.receive()[0].startswith("BYE ")
         home.app.wait_for("/status", CallStatus="completed")
+
+
+def test_sound_that_stops_for_ever(home: House) -> None:
+    """A box that loses its power says no BYE; a telephone on hold is waited for."""
+    exchange = home.exchange(lost_media_seconds=0.5)
+    sound = np.zeros(160, np.int16)
+    with RawCaller(exchange.sip_port) as dead, RawCaller(exchange.sip_port) as held:
+        for caller in (dead, held):
+            assert caller.invite() == 200
+        hold = held.request("INVITE", sdp(held.rtp_port, lines=PLAIN + "a=sendonly\r\n"), number=2)
+        assert held.answer_to(hold) == 200
+        for caller in (dead, held):
+            _rtp(caller.rtp, caller.far_rtp, 0, sound, 1)
+        while not (line := dead.receive()[0]).startswith("BYE "):
+            assert line.startswith("SIP/2.0 "), line
+        exchange.until(lambda: exchange.exchange.engine.live == 1)
+        assert held.bye() == 200
+    home.app.wait_for("/status", count=2)
 
 
 def test_a_call_without_end(home: House) -> None:

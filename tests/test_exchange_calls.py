@@ -326,6 +326,10 @@ def test_a_restart_ends_calls_and_reports_them(home: House, tmp_path: Path) -> N
     again = home.exchange()
     assert came_through(REQUEST, again.recording(kept.form["RecordingSid"])) >= MOST
     assert again.client.calls(kept.form["CallSid"]).fetch().status == "completed"
+    assert again.client.recordings(kept.form["RecordingSid"]).delete()
+    with pytest.raises(requests.HTTPError, match="404"):
+        again.recording(kept.form["RecordingSid"])
+    assert not list((again.settings.data_folder / "recordings").iterdir())
 
 
 def test_a_crash_loses_two_seconds_and_no_call(home: House, tmp_path: Path) -> None:

@@ -47,6 +47,13 @@ def where(sdp: SdpMessage) -> tuple[Address, int]:
     return place, next((kind for kind in events if 95 < kind < 128), 0)
 
 
+def is_hold(offered: SdpMessage) -> bool:
+    """Whether a re-INVITE lets us wait: no sound comes until another."""
+    audio, place = offered.audio, offered.rtp_address
+    quiet = audio is not None and audio.direction in {"sendonly", "inactive"}
+    return quiet or (place is not None and place[0] == "0.0.0.0")  # noqa: S104
+
+
 def chosen_law(answer: SdpMessage) -> int:
     """Of an answer to our offer; raises SdpNegotiationError."""
     for codec in answer.audio.codecs if answer.audio else ():

@@ -24,7 +24,7 @@ from ivr.exchange.directory import Directory
 from ivr.exchange.keys import key_of_info
 from ivr.exchange.leg import Leg, NotAnsweredError, Outcome, Refusal
 from ivr.exchange.media import Media, RtpPorts, open_media
-from ivr.exchange.offers import answer_to, offer, where
+from ivr.exchange.offers import answer_to, is_hold, offer, where
 from ivr.exchange.placing import end_stray, place
 from ivr.exchange.registration import register
 from ivr.exchange.retransmission import RetransmittingTransport
@@ -121,10 +121,6 @@ class SipEngine:
     @property
     def well(self) -> bool:
         return self.registered is not False
-
-    @property
-    def no_media_seconds(self) -> float:
-        return self.settings.no_media_seconds
 
     @property
     def live(self) -> int:
@@ -245,6 +241,7 @@ class SipEngine:
             call.dialog.state = state
             return
         leg.media.moved(remote)
+        leg.held = is_hold(call.sdp_offer)
         leg.media._dtmf_payload_type = event_type
         call.accept(answer)
 

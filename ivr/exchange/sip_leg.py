@@ -46,6 +46,7 @@ class SipLeg:
         self.sdp_answer: SdpMessage | None = None
         self.opening: asyncio.Task[None] | None = None  # until there is media
         self.media: Media | None = None
+        self.held = False
         self._began = 0.0  # when the call was answered, by the monotonic clock
 
     # What the engine tells
@@ -71,13 +72,18 @@ class SipLeg:
         if self.media is None:
             return
         self.media.tick(now)
-        if self._began and self._is_deaf(now):
+        if self._began and not self.gone.is_set() and self._is_deaf(now):
+            log.warning("no sound comes on a line: it is ended")
             self._engine.end(self)
 
     def _is_deaf(self, now: float) -> bool:
-        """Answered long ago, and never one packet: nobody can be on that line."""
+        """Not one packet, never or for long: nobody can be on that line."""
         assert self.media is not None  # noqa: S101
-        return self.media.heard_at == 0 and now - self._began > self._engine.no_media_seconds
+        settings, heard_at = self._engine.settings, self.media.heard_at
+        if not heard_at:
+            return now - self._began > settings.no_media_seconds
+        patience = settings.held_media_seconds if self.held else settings.lost_media_seconds
+        return now - heard_at > patience
 
     # What the interpreter asks
 
