@@ -147,6 +147,22 @@ def test_nothing_listens_beyond_the_configured_addresses(home: House) -> None:
         assert caller.bye() == 200
 
 
+def test_a_stranger_is_told_nothing_about_where_he_is(home: House) -> None:
+    """The RTP library would answer STUN, whoever asks."""
+    exchange = home.exchange()
+    stun = struct.pack("!HHI", 1, 0, 0x2112A442) + bytes(12)
+    with RawCaller(exchange.sip_port) as caller, RawCaller(exchange.sip_port) as other:
+        assert caller.invite() == 200
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.setblocking(False)
+            stranger.sendto(stun, ("127.0.0.1", caller.far_rtp))
+            for number in (1, 2):
+                assert other.answer_to(other.request("OPTIONS", number=number)) == 200
+            with pytest.raises(BlockingIOError):
+                stranger.recv(100)
+        assert caller.bye() == 200
+
+
 def test_sound_from_a_stranger_is_left_out(home: House) -> None:
     home.app.pages["/voice"] = lambda form: (
         '<Record action="/kept" maxLength="20" timeout="10" playBeep="false"/>'

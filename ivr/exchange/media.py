@@ -14,7 +14,7 @@ from ipaddress import ip_address
 
 from aiortp.codecs.base import Codec
 from aiortp.dtmf import DtmfEvent
-from aiortp.packet import RtpPacket
+from aiortp.packet import RtpPacket, is_rtcp
 from aiortp.port_allocator import PortAllocator
 from aiortp.session import RTPSession
 
@@ -117,6 +117,10 @@ class Media(RTPSession):
         return self._heard_at
 
     # In
+
+    def received(self, data: bytes, addr: Address) -> None:
+        """One datagram. aiortp's own way answers STUN, whoever asks."""
+        (self._handle_rtcp if is_rtcp(data) else self._handle_rtp)(data, addr)
 
     def _handle_rtp(self, data: bytes, addr: Address) -> None:
         addr = (addr[0], addr[1])
@@ -279,7 +283,9 @@ async def open_media(
         port_allocator=ports,
     )
     assert isinstance(media, Media)  # noqa: S101
-    for socket_ in (media._rtp_transport, media._rtcp_transport):
-        read_no_more_than(LARGEST_BYTES, socket_._transport if socket_ else None)
+    for end in (media._rtp_transport, media._rtcp_transport):
+        assert end is not None  # noqa: S101
+        read_no_more_than(LARGEST_BYTES, end._transport)
+        end.datagram_received = media.received  # type: ignore[method-assign]
     media.configure(keys, law, peers)
     return media
