@@ -40,13 +40,14 @@ class Usual:
     matter: str
     place: str = ""  # where a volunteer goes for it; empty: by telephone
     corrected: str = ""
+    phone: str = ""  # of whoever says it, where the words tell
 
 
 USUAL = (
     Usual("leaking-pipe.wav", "您好我家厨房水管漏水了请来修一下", "repair"),
     Usual("reimbursement.wav", "我想问一下看病的钱怎么报销", "medical_claim", "医保窗口"),
-    Usual("septic-tank.wav", "我住七幢一单元化粪池满了很臭", "repair"),
-    Usual("elder-card.wav", "我姓王住三幢二单元五零一想办老年优待证", "senior_card", "社区窗口"),
+    Usual("septic-tank.wav", "我住七幢一单元化粪池满了很臭", "repair", phone="+8657988880105"),
+    Usual("elder-card.wav", "我姓王住三幢二单元五零一想办老年优待证", "senior_card", "社区窗口", phone="+8657988880107"),
     Usual("ride.wav", "明天上午九点送我去中医院拿药", "medicine", "中医院药房"),
     Usual("reimbursement.wav", "我想问一下看病的钱怎么报销", "medical_claim", "医保窗口", "我想问一下，住院的钱怎么报销"),
     Usual("leaking-pipe.wav", "您好我家厨房水管漏水了请来修一下", "repair"),
@@ -80,7 +81,9 @@ def _months(runtime: Runtime) -> None:
             if day % SHORT == 1:
                 _rings_and_hangs_up(runtime, session, next(numbers), at)
             elif day % QUIET:
-                _asks(runtime, session, next(kinds), next(numbers), at, next(count))
+                usual = next(kinds)
+                phone = usual.phone or next(numbers)
+                _asks(runtime, session, usual, phone, at, next(count))
 
 
 def _asks(

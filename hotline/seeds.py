@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 import asr
 from hotline.config import read_hours
 from hotline.runtime import Runtime
-from hotline.web.auth import set_pin
+from hotline.web.pins import set_pin
 from tickets import house_rules, ledger, promises, rotation, service
 from tickets import matters as catalogue
 from tickets.coverage import DutyHours
@@ -49,15 +49,16 @@ PEOPLE = (
     ("管理员", Role.ADMIN, None),
 )  # fmt: skip
 
-# Name, building, unit, room, numbers. A couple shares one; one has two.
+# Name, building, unit, room, numbers. A couple shares one; one has two. Two live where a sample says.
 RESIDENTS = (
     ("李桂芳", "3", "1", "302", ("+8657988880101",)),
     ("张德明", "3", "1", "302", ("+8657988880101",)),
     ("陈阿珍", "7", "2", "101", ("+8657988880102", "+8613800000002")),
     ("徐根土", "1", "3", "501", ("+8657988880103",)),
     ("何彩凤", "9", "1", "201", ("+8613800000004",)),
-    ("金水根", "11", "4", "402", ("+8657988880105",)),
+    ("金水根", "7", "1", "402", ("+8657988880105",)),
     ("方玉仙", "5", "2", "301", ("+8613800000006",)),
+    ("王小妹", "3", "2", "501", ("+8657988880107",)),
 )  # fmt: skip
 SPEAK_JINHUA, HEAR_SLOWLY = {"徐根土"}, {"何彩凤"}
 
@@ -86,7 +87,7 @@ PAST = (
     Past(26, "+8657988880105", "化粪池满了", "septic-tank.wav", ((25.5, Act.ACCEPT),)),
     Past(24, "+8613800000004", "问看病的钱怎么报销", "reimbursement.wav", ((23.6, Act.ACCEPT), (23, Act.ASK_MATERIALS)), "医保卡、发票"),
     Past(5, "+8613800000004", "说打错了", "", ((4.8, Act.WITHDRAW),)),
-    Past(0.7, "+8657988880102", "想办老年优待证", "elder-card.wav"),
+    Past(0.7, "+8657988880107", "想办老年优待证", "elder-card.wav"),
     Past(0.3, "+8613800000006", "明天上午送去中医院拿药", "ride.wav"),
 )  # fmt: skip
 

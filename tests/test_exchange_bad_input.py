@@ -18,12 +18,13 @@ from exchange_house import (
     House,
     TwimlApp,
     came_through,
+    files_no_larger_than,
     house,
     prompt,
     wav_bytes,
 )
 from flask import Response
-from raw_sip import RawCaller, sdp
+from raw_sip import PLAIN, RawCaller, sdp
 from softphone import RATE, Phone
 from sqlalchemy import text
 from twilio.base.exceptions import TwilioRestException
@@ -131,6 +132,37 @@ def test_no_peer_gets_no_answer(home: House) -> None:
             stranger.sip.recv(100)
 
 
+def test_nothing_listens_beyond_the_configured_addresses(home: House) -> None:
+    exchange = home.exchange()
+    with RawCaller(exchange.sip_port) as caller:
+        assert caller.invite() == 200
+        ours = {exchange.sip_port, exchange.settings.rest_port, caller.far_rtp, caller.far_rtp + 1}
+        listening = set()
+        for kind in ("udp", "tcp", "udp6", "tcp6"):
+            for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]:
+                host, port = line.split()[1].split(":")
+                if int(port, 16) in ours:
+                    listening.add((int(port, 16), host))
+        assert listening == {(port, "0100007F") for port in ours}
+        assert caller.bye() == 200
+
+
+def test_a_stranger_is_told_nothing_about_where_he_is(home: House) -> None:
+    """The RTP library would answer STUN, whoever asks."""
+    exchange = home.exchange()
+    stun = struct.pack("!HHI", 1, 0, 0x2112A442) + bytes(12)
+    with RawCaller(exchange.sip_port) as caller, RawCaller(exchange.sip_port) as other:
+        assert caller.invite() == 200
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.setblocking(False)
+            stranger.sendto(stun, ("127.0.0.1", caller.far_rtp))
+            for number in (1, 2):
+                assert other.answer_to(other.request("OPTIONS", number=number)) == 200
+            with pytest.raises(BlockingIOError):
+                stranger.recv(100)
+        assert caller.bye() == 200
+
+
 def test_sound_from_a_stranger_is_left_out(home: House) -> None:
     home.app.pages["/voice"] = lambda form: (
         '<Record action="/kept" maxLength="20" timeout="10" playBeep="false"/>'
@@ -171,6 +203,24 @@ def test_no_sound_at_all(home: House) -> None:
         assert caller.invite() == 200
         assert caller.receive()[0].startswith("BYE ")
         home.app.wait_for("/status", CallStatus="completed")
+
+
+def test_sound_that_stops_for_ever(home: House) -> None:
+    """A box that loses its power says no BYE; a telephone on hold is waited for."""
+    exchange = home.exchange(lost_media_seconds=0.5)
+    sound = np.zeros(160, np.int16)
+    with RawCaller(exchange.sip_port) as dead, RawCaller(exchange.sip_port) as held:
+        for caller in (dead, held):
+            assert caller.invite() == 200
+        hold = held.request("INVITE", sdp(held.rtp_port, lines=PLAIN + "a=sendonly\r\n"), number=2)
+        assert held.answer_to(hold) == 200
+        for caller in (dead, held):
+            _rtp(caller.rtp, caller.far_rtp, 0, sound, 1)
+        while not (line := dead.receive()[0]).startswith("BYE "):
+            assert line.startswith("SIP/2.0 "), line
+        exchange.until(lambda: exchange.exchange.engine.live == 1)
+        assert held.bye() == 200
+    home.app.wait_for("/status", count=2)
 
 
 def test_a_call_without_end(home: House) -> None:
@@ -314,6 +364,32 @@ def test_a_disk_that_no_longer_takes_anything(home: House, monkeypatch: pytest.M
     home.app.wait_for("/recorded", RecordingSid=sid)
     home.app.wait_for("/status", CallStatus="completed")
     assert came_through(REQUEST, exchange.recording(sid)) >= MOST
+
+
+def test_a_disk_that_fails_while_she_speaks(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """She is asked again; what she said waits in memory and is kept when the disk is well."""
+    home.app.pages["/voice"] = lambda form: (
+        '<Record action="/kept" playBeep="false" finishOnKey="5" timeout="60"'
+        ' recordingStatusCallback="/recorded"/><Redirect>/empty</Redirect>'
+    )
+    home.app.sounds["/thanks.wav"] = wav_bytes(THANKS)
+    home.app.pages["/empty"] = lambda form: "<Play>/thanks.wav</Play>"
+    monkeypatch.setattr("ivr.exchange.call.FULL_DISK_SECONDS", 0.05)
+    exchange = home.exchange()
+    with RawCaller(exchange.sip_port) as caller:
+        assert caller.invite() == 200
+        exchange.wait_for_recording()
+        with files_no_larger_than(4_000):
+            for at in range(0, len(REQUEST), 160):
+                _rtp(caller.rtp, caller.far_rtp, at, REQUEST[at : at + 160], 1)
+            _press_five(caller)
+            heard = _listen_until_bye(caller)
+    assert came_through(THANKS, heard) >= MOST
+    told = home.app.wait_for("/recorded").form
+    assert "ErrorCode" not in told  # nothing is lost
+    home.app.wait_for("/status", CallStatus="completed")
+    assert came_through(REQUEST, exchange.recording(told["RecordingSid"])) >= MOST
+    assert home.app.count("/kept") == 0
 
 
 def _press_five(caller: RawCaller) -> None:

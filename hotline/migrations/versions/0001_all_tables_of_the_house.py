@@ -828,6 +828,7 @@ def upgrade() -> None:
         sa.Column("superseded", sa.Boolean(), nullable=False),
         sa.Column("reply", sa.Boolean(), nullable=False),
         sa.Column("claimed_seconds", sa.Double(), nullable=True),
+        sa.Column("cut_short", sa.Boolean(), nullable=False),
         sa.Column(
             "fetch",
             sa.Enum(
