@@ -88,20 +88,21 @@ def begin(flow: Flow, start: str, facts: Mapping[str, Any]) -> Turn:
 
 def advance(flow: Flow, place: Place, heard: Heard) -> Turn:
     """The next turn. Any answer to any step leads somewhere; nothing raises."""
-    step = flow[place.step]
-    if isinstance(step, Menu):
-        return _after_menu(flow, step, place, heard)
-    if isinstance(step, Record):
-        return _after_record(flow, step, place, heard)
-    if isinstance(step, Find):
-        return _after_find(flow, step, place, heard)
-    if isinstance(step, Pin):
-        return _after_pin(flow, step, place, heard)
-    if isinstance(step, Number):
-        return _after_number(flow, step, place, heard)
-    if isinstance(step, Await):
-        return _arrive(flow, step.name, place, (), ())  # whatever was heard meanwhile
-    return replace(_arrive(flow, step.name, place, (), ()), effects=())  # said goodbye already
+    match flow[place.step]:
+        case Menu() as step:
+            return _after_menu(flow, step, place, heard)
+        case Record() as step:
+            return _after_record(flow, step, place, heard)
+        case Find() as step:
+            return _after_find(flow, step, place, heard)
+        case Pin() as step:
+            return _after_pin(flow, step, place, heard)
+        case Number() as step:
+            return _after_number(flow, step, place, heard)
+        case Await():
+            return _arrive(flow, place.step, place, (), ())  # whatever was heard meanwhile
+        case _:  # said goodbye already
+            return replace(_arrive(flow, place.step, place, (), ()), effects=())
 
 
 def waits(flow: Flow, place: Place) -> Waiting:

@@ -17,6 +17,8 @@ from ivr.models import Call
 from tickets import search
 from tickets.lifecycle import State
 from tickets.models import Recording, Ticket, Transcript
+from worker.jobs import Hands
+from worker.sweep import sweep
 
 
 @pytest.fixture
@@ -116,8 +118,11 @@ def test_sheets_are_masked_and_whoever_takes_one_is_written_down(desk: DeskHouse
 
 def test_the_ledger_is_verified_and_checks_are_drawn_and_found(desk: DeskHouse) -> None:
     ticket = desk.request()
-    reader = desk.visit("李主任").posts("/audit/verify")
-    assert "台账完整" in reader.text
+    reader = desk.visit("李主任").posts("/audit/verify").posts("/audit/verify")
+    assert "正在验台账" in reader.text
+    sweep(Hands(desk.runtime), None)
+    assert "台账完整，一共" in reader.opens("/audit").text
+    assert len(desk.ledger("verify")) == 1, "whoever asks again meanwhile waits for the same"
     assert "抽好了，一共 1 件" in reader.posts("/audit/draw").text
     assert "随机抽到" in reader.text
     assert "请先点一下" in reader.posts(f"/case/{ticket}/check").text

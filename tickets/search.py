@@ -20,7 +20,7 @@ from sqlalchemy import (
     inspect,
     select,
 )
-from sqlalchemy.orm import Mapped, Mapper, Session, aliased, mapped_column
+from sqlalchemy.orm import Mapped, Mapper, Session, aliased, joinedload, mapped_column
 
 from hotline.db import Base
 from tickets.models import Recording, Ticket, Transcript
@@ -93,7 +93,8 @@ def index_again(session: Session) -> int:
 
 
 def _likely(session: Session, words: str) -> Select[Transcript]:
-    newest = select(Transcript).order_by(Transcript.id.desc())
+    whole = joinedload(Transcript.recording).joinedload(Recording.ticket)
+    newest = select(Transcript).options(whole).order_by(Transcript.id.desc())
     if len(words) == 1:
         begins = select(Gram.transcript_id).where(Gram.gram >= words, Gram.gram < words + LAST)
         return newest.where(Transcript.id.in_(begins))

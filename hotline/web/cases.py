@@ -15,6 +15,7 @@ from hotline.phone import mask
 from hotline.runtime import Runtime
 from hotline.web import board, cards, sheet, words
 from hotline.web.guard import needs
+from hotline.web.letters import inside
 from hotline.web.prompt_places import SETS, whole
 from hotline.web.sheet import Refused
 from ivr.heard import Heard, in_call
@@ -53,7 +54,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
                 masked=mask(ticket.phone) if ticket.phone else "", life=board.life(session, ticket, names),
                 told=board.return_calls(ticket), looks=looks(session, ticket, names), typed=request.form,
                 played=_played(session, ticket), sets=SETS, sheet=whole,
-                may_reopen=Act.REOPEN in possible(ticket.state), refused=refused, drawn=_drawn(session, ticket_id), journeys=footwork.outings(session, ticket),
+                may_reopen=Act.REOPEN in possible(ticket.state), refused=refused, drawn=_drawn(session, ticket_id), back=_back(), journeys=footwork.outings(session, ticket),
             )  # fmt: skip
         return page, status
 
@@ -81,7 +82,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         except Refused as refused:
             return show(ticket_id, refused, 409)
         flash("记下来了：重新办。这件事回到志愿者今天的事里了。")
-        return redirect(url_for("cases.case", ticket_id=ticket_id))
+        return redirect(url_for("cases.case", ticket_id=ticket_id, back=_back()))
 
     @cases.post("/check")
     @needs(Role.COMMITTEE)
@@ -101,14 +102,14 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         except Refused as refused:
             return show(ticket_id, refused, 409)
         flash("记下来了：查过了。")
-        return redirect(url_for("cases.case", ticket_id=ticket_id))
+        return redirect(url_for("cases.case", ticket_id=ticket_id, back=_back()))
 
     @cases.get("/check", endpoint="check_from_history")
     @cases.get("/again")
     @needs(Role.COMMITTEE)
     def again_from_history(ticket_id: int) -> Any:
         """The address of a form, opened again from the browser's history."""
-        return redirect(url_for("cases.case", ticket_id=ticket_id))
+        return redirect(url_for("cases.case", ticket_id=ticket_id, back=_back()))
 
     return cases
 
@@ -118,6 +119,11 @@ def _played(session: Session, ticket: Ticket) -> list[tuple[Call, list[Heard]]]:
     calls = select(Call).where(or_(Call.id == ticket.call_id, Call.about_ticket_id == ticket.id))
     every = session.scalars(calls.order_by(Call.started_at, Call.id))
     return [(call, heard) for call in every if (heard := in_call(session, call.id))]
+
+
+def _back() -> str | None:
+    """The list that led here, if it is one of our pages."""
+    return inside(request.args.get("back", ""))
 
 
 def _drawn(session: Session, ticket_id: int) -> SpotCheck | None:

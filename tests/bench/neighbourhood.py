@@ -145,6 +145,10 @@ def _fill_postgresql(db: Database) -> None:
             with cursor.copy(f"COPY {table} ({','.join(map(_quoted, columns))}) FROM STDIN") as copy:  # fmt: skip
                 for row in rows:
                     copy.write_row(row)
+            if "id" in columns:
+                cursor.execute(
+                    f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
+                )
     with db.engine.connect() as connection:  # it does so by itself in time
         connection.exec_driver_sql("ANALYZE")
         connection.commit()
