@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -22,6 +23,7 @@ from exchange_house import (
 from hypothesis import given
 from hypothesis import strategies as st
 from softphone import free_port, read_wav, write_wav
+from sqlalchemy import event, select, text
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.rest import Client
 
@@ -35,6 +37,7 @@ from ivr.exchange.retransmission import RetransmittingTransport
 from ivr.exchange.safety import Gate, NotAllowedError, dialled
 from ivr.exchange.settings import EngineKind, ExchangeSettings, Trunk, WrongExchangeSettingsError
 from ivr.exchange.speech import Speaker
+from ivr.exchange.store import NotKeptError, RecordingRow, Store
 
 GOOD = ExchangeSettings(
     account_sid=ACCOUNT,
@@ -188,6 +191,35 @@ def test_a_disk_that_failed_for_a_moment_costs_nothing(tmp_path: Path) -> None:
     recorder.finish()
     assert recorder.kept_seconds == 4.0
     assert find(g711.decode(sound), read_wav(tmp_path / "RE1.wav"))[0] > 0.99
+
+
+def test_what_is_written_at_once_is_written_together_and_one_fault_is_one_fault(
+    tmp_path: Path,
+) -> None:
+    async def work() -> None:
+        store = Store(tmp_path)
+        commits: list[object] = []
+        event.listen(store._engine, "commit", commits.append)
+        held = threading.Event()
+        first = asyncio.create_task(store.do(lambda _: held.wait(10)))
+        rows = [RecordingRow(sid=f"RE{n}", call_sid="CA1", started_at="") for n in range(20)]
+        others = [asyncio.create_task(store.save(row)) for row in rows]
+        await asyncio.sleep(0)  # all of them wait for the first
+        held.set()
+        await asyncio.gather(first, *others)
+        assert len(commits) == 1  # the first wrote nothing
+        wrong = store.do(lambda session: session.execute(text("no SQL")))
+        for row in rows:
+            row.status = "completed"
+        saves = [store.save(row) for row in rows]
+        fault, *none = await asyncio.gather(wrong, *saves, return_exceptions=True)
+        assert isinstance(fault, NotKeptError)
+        assert none == [None] * 20
+        kept = await store.do(lambda session: session.scalars(select(RecordingRow.status)).all())
+        assert list(kept) == ["completed"] * 20
+        store.close()
+
+    asyncio.run(work())
 
 
 def test_words_are_spoken_once_and_kept(tmp_path: Path) -> None:
