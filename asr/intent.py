@@ -56,9 +56,11 @@ OUTDONE = (
 )
 
 SYLLABLE = 0.6  # nats that a syllable of evidence adds to what a text is like
+# Of a matter that a community added nobody has said anything: its words alone decide, from a syllable and a half on.
+UNTAUGHT, UNTAUGHT_SYLLABLE = -1.8, 1.8
 CAUTION = 0.95  # nats by which a matter must be likelier than none of them
-# An emergency comes before a matter that is likelier by so many nats, if so many syllables spoke for it.
-ALARM_NATS, ALARM_SYLLABLES = 4.0, 3.0
+# An emergency is heard in the midst of other things too: by so many syllables, and what was said around them.
+ALARM_SYLLABLES, ALARM_AROUND = 3.0, 12
 SURE_SCORE = 0.8  # for saying something in the call itself
 MOST_REASONS = 5
 
@@ -89,31 +91,39 @@ def suggest(text: str, vocabulary: "Vocabulary") -> list[Suggestion]:
     if not heard.characters:
         return []
     found = [finding for group in vocabulary.groups for finding in group.findings(heard)]
-    # A matter that a community added is like nothing that anybody has said: its words decide.
     like = vocabulary.likeness.of(heard) if vocabulary.likeness else {}
     evidence = {matter: _evidence(matter, found) for matter in vocabulary.matters}
     nats = {
-        matter: like.get(matter.code, 0.0) + SYLLABLE * syllables
+        matter: like[matter.code] + SYLLABLE * syllables
+        if matter.code in like
+        else UNTAUGHT + UNTAUGHT_SYLLABLE * syllables
         for matter, (syllables, _) in evidence.items()
     }
+    for matter in nats:
+        if matter.urgent and evidence[matter][0] >= ALARM_SYLLABLES and vocabulary.likeness:
+            around = vocabulary.likeness.of(_around(matter, found, heard))
+            nats[matter] = max(nats[matter], around[matter.code] + SYLLABLE * evidence[matter][0])
     every = sum(map(math.exp, nats.values()), math.exp(CAUTION))
-    likely = sorted((matter for matter in nats if nats[matter] > CAUTION), key=nats.__getitem__, reverse=True)  # fmt: skip
-    alarms = [
-        matter
-        for matter in likely
-        if matter.urgent
-        and evidence[matter][0] >= ALARM_SYLLABLES
-        and nats[matter] >= nats[likely[0]] - ALARM_NATS
-    ]
-    return [
+    suggestions = [
         Suggestion(
             matter.code,
             round(math.exp(nats[matter]) / every, 3),
-            evidence[matter][1] or vocabulary.words(heard, matter),
+            because or vocabulary.words(heard, matter),
             matter.urgent,
         )
-        for matter in dict.fromkeys((*alarms, *likely))
+        for matter, (_, because) in evidence.items()
+        if nats[matter] > CAUTION
     ]
+    alarms = {m.code for m, (syllables, _) in evidence.items() if m.urgent and syllables >= ALARM_SYLLABLES}  # fmt: skip
+    return sorted(suggestions, key=lambda each: (each.code not in alarms, -each.score))
+
+
+def _around(matter: Matter, found: list["_Finding"], heard: pinyin.Spelt) -> pinyin.Spelt:
+    """Cut out what was said around the words for a matter."""
+    ours = [each for each in found if each.matter is matter]
+    start = max(min(each.start for each in ours) - ALARM_AROUND, 0)
+    end = max(each.end for each in ours) + ALARM_AROUND
+    return pinyin.Spelt(heard.characters[start:end], heard.numbers[start:end])
 
 
 def sure(suggestions: Sequence[Suggestion]) -> Suggestion | None:
