@@ -20,11 +20,11 @@ from conftest import COMMITTEE, PUBLIC_URL
 from lines import open_line
 from processes import alive, end, family, until
 from softphone import free_port
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from hotline.db import Database
 from ivr.models import Call
-from tickets.models import Fetch, Promise, Recording, Ticket
+from tickets.models import Fetch, Recording, Ticket
 
 HOTLINE = (sys.executable, "-m", "hotline.cli")
 KILLINGS = 6
@@ -62,7 +62,6 @@ def test_no_word_is_lost(name: str, tmp_path: Path) -> None:
         assert len(spoken) == len(company.calls)
         said = Counter(sha256(each.sound).hexdigest() for each in spoken)
         db = Database(f"sqlite:///{tmp_path / 'data' / 'hotline.db'}")
-        end_leases_of_the_dead(db)
         until(lambda: kept(db) == said, 60, why="all are kept")
         sids = {each.sid for each in spoken}
         until(lambda: sids <= company.deleted_recordings, 60, why="the carrier has forgotten all")
@@ -70,12 +69,6 @@ def test_no_word_is_lost(name: str, tmp_path: Path) -> None:
             assert len(session.scalars(select(Call.id)).all()) == len(spoken)
             assert len(session.scalars(select(Ticket.id)).all()) == len(spoken)
         db.close()
-
-
-def end_leases_of_the_dead(db: Database) -> None:
-    """They would run for some minutes."""
-    with db.writing() as session:
-        session.execute(update(Promise).values(lease_until=None, lease_token=None))
 
 
 def kept(db: Database) -> Counter[str]:

@@ -241,7 +241,7 @@ class Promise(Base):
     state: Mapped[PromiseState] = mapped_column(_kept(PromiseState), default=PromiseState.OPEN)
     attempts: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
-    lease_token: Mapped[str | None] = mapped_column(String(32), default=None)
+    lease_token: Mapped[str | None] = mapped_column(String(64), default=None)
     settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
     result: Mapped[str] = mapped_column(String(200), default="")
     ticket: Mapped[Ticket | None] = relationship(init=False, back_populates="promises")

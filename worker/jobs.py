@@ -23,7 +23,7 @@ from ivr.models import Call, CallStatus
 from ivr.takes import Fault, Take
 from tickets import audit, bridges, handover, notices, promises, return_calls, volunteer_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording
-from worker import leases, listening, night
+from worker import holders, leases, listening, night
 from worker.notifying import send
 from worker.ringing import LOOK_AGAIN, Ringing
 
@@ -50,7 +50,7 @@ class Hands:
         self.runtime.rules.look()
         now = self.runtime.clock()
         with self.runtime.db.writing() as session:
-            promise = promises.take(session, promise_id, now, self._lease())
+            promise = promises.take(session, promise_id, now, self._lease(), holders.draw_token())
             if promise is None:
                 return False
             duty, token = promise.duty, promise.lease_token

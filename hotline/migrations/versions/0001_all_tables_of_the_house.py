@@ -919,7 +919,7 @@ def upgrade() -> None:
         ),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("lease_until", hotline.db.UtcDateTime(timezone=True), nullable=True),
-        sa.Column("lease_token", sa.String(length=32), nullable=True),
+        sa.Column("lease_token", sa.String(length=64), nullable=True),
         sa.Column("settled_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("result", sa.String(length=200), nullable=False),
         sa.ForeignKeyConstraint(
