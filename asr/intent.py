@@ -1,19 +1,19 @@
 """What a message is about: a transcript, noise and all, against the words of the matters.
 
 Phrases are looked for by sound, anywhere in the text, with a few syllables changed, dropped or put in. What was found for
-a matter adds up; a stretch of text counts once; how like what others said about it the whole is, is added to it. The
+a matter adds up; a stretch of text counts once; how like what others said about it the whole is, is added to it, in nats. The
 result is a suggestion and never a decision: below the threshold there is none.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr import pinyin
-from asr.likeness import IDLE, PHRASE_WEIGHT, Likeness
+from asr.likeness import Likeness
 from asr.particulars import Place, find_phones, find_place, find_times
 from asr.transcript import UNHEARD
 
@@ -55,28 +55,29 @@ OUTDONE = (
     0.6  # of a phrase's weight is gone where another matter's phrase fits the same stretch better
 )
 
-ONE_PHRASE = 2.5  # syllables of evidence at which a suggestion reaches 0.63
-LEAST_SCORE = 0.56
-UNTAUGHT = 0.5  # syllables, for a matter that a community added and nobody has said anything about
+SYLLABLE = 0.6  # nats that a syllable of evidence adds to what a text is like
+# Of a matter that a community added nobody has said anything: its words alone decide, from a syllable and a half on.
+UNTAUGHT, UNTAUGHT_SYLLABLE = -1.8, 1.8
+CAUTION = 0.95  # nats by which a matter must be likelier than none of them
+# An emergency is heard in the midst of other things too: by so many syllables, and what was said around them.
+ALARM_SYLLABLES, ALARM_AROUND = 3.0, 12
+SURE_SCORE = 0.8  # for saying something in the call itself
 MOST_REASONS = 5
-# For saying something in the call itself: so sure, and so far ahead of the next.
-SURE_SCORE, SURE_LEAD = 0.7, 0.15
 
 
 @dataclass(frozen=True)
 class Matter:
-    """Something that the line helps with, the words by which people ask for it, and whole sayings."""
+    """Something that the line helps with, and the words by which people ask for it."""
 
     code: str
     name: str
     words: tuple[str, ...]
     urgent: bool = False
-    sayings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A matter that a text may be about, from 0 to 1, and the words that spoke for it, strongest first."""
+    """A matter that a text may be about, how probably, and the words that spoke for it, strongest first."""
 
     code: str
     score: float
@@ -90,20 +91,44 @@ def suggest(text: str, vocabulary: "Vocabulary") -> list[Suggestion]:
     if not heard.characters:
         return []
     found = [finding for group in vocabulary.groups for finding in group.findings(heard)]
-    like = vocabulary.likeness.of(heard)
+    like = vocabulary.likeness.of(heard) if vocabulary.likeness else {}
+    evidence = {matter: _evidence(matter, found) for matter in vocabulary.matters}
+    nats = {
+        matter: like[matter.code] + SYLLABLE * syllables
+        if matter.code in like
+        else UNTAUGHT + UNTAUGHT_SYLLABLE * syllables
+        for matter, (syllables, _) in evidence.items()
+    }
+    for matter in nats:
+        if matter.urgent and evidence[matter][0] >= ALARM_SYLLABLES and vocabulary.likeness:
+            around = vocabulary.likeness.of(_around(matter, found, heard))
+            nats[matter] = max(nats[matter], around[matter.code] + SYLLABLE * evidence[matter][0])
+    every = sum(map(math.exp, nats.values()), math.exp(CAUTION))
     suggestions = [
-        _suggestion(matter, found, like[matter.code] if matter.sayings else UNTAUGHT)
-        for matter in dict.fromkeys(finding.matter for finding in found)
+        Suggestion(
+            matter.code,
+            round(math.exp(nats[matter]) / every, 3),
+            because or vocabulary.words(heard, matter),
+            matter.urgent,
+        )
+        for matter, (_, because) in evidence.items()
+        if nats[matter] > CAUTION
     ]
-    likely = [each for each in suggestions if each.score >= LEAST_SCORE]
-    return sorted(likely, key=lambda each: (not each.urgent, -each.score))
+    alarms = {m.code for m, (syllables, _) in evidence.items() if m.urgent and syllables >= ALARM_SYLLABLES}  # fmt: skip
+    return sorted(suggestions, key=lambda each: (each.code not in alarms, -each.score))
+
+
+def _around(matter: Matter, found: list["_Finding"], heard: pinyin.Spelt) -> pinyin.Spelt:
+    """Cut out what was said around the words for a matter."""
+    ours = [each for each in found if each.matter is matter]
+    start = max(min(each.start for each in ours) - ALARM_AROUND, 0)
+    end = max(each.end for each in ours) + ALARM_AROUND
+    return pinyin.Spelt(heard.characters[start:end], heard.numbers[start:end])
 
 
 def sure(suggestions: Sequence[Suggestion]) -> Suggestion | None:
-    """Give the suggestion that may be acted on in the call: clear, alone, and no emergency (those want a person)."""
+    """Give the suggestion that may be acted on in the call: clear, and no emergency (those want a person)."""
     if not suggestions or suggestions[0].urgent or suggestions[0].score < SURE_SCORE:
-        return None
-    if len(suggestions) > 1 and suggestions[0].score - suggestions[1].score < SURE_LEAD:
         return None
     return suggestions[0]
 
@@ -125,10 +150,11 @@ class _Finding:
         )
 
 
-def _suggestion(matter: Matter, found: list[_Finding], like: float) -> Suggestion:
+def _evidence(matter: Matter, found: list[_Finding]) -> tuple[float, tuple[str, ...]]:
+    """Add up, in syllables, what was found for a matter."""
     rivals = [finding for finding in found if finding.matter is not matter]
     taken: set[int] = set()
-    evidence, because = like, []
+    evidence, because = 0.0, []
     for finding in sorted(
         (each for each in found if each.matter is matter), key=lambda each: -each.weight
     ):
@@ -142,8 +168,7 @@ def _suggestion(matter: Matter, found: list[_Finding], like: float) -> Suggestio
             evidence += finding.weight * new * (1 - OUTDONE * outdone)
             because.append(finding.phrase)
             taken |= span
-    score = 1 - math.exp(-max(evidence, 0) / ONE_PHRASE)
-    return Suggestion(matter.code, round(score, 3), tuple(because[:MOST_REASONS]), matter.urgent)
+    return evidence, tuple(because[:MOST_REASONS])
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,24 +242,16 @@ def _spread(
 
 
 class Vocabulary:
-    """The words of all matters, spelt once: that takes 0.4 s, a text 10 ms.
+    """The words of all matters, spelt once: that takes 0.4 s, a text 10 ms."""
 
-    `idle` are sayings about none of them.
-    """
+    def __init__(self, matters: Iterable[Matter], likeness: Likeness | None = None) -> None:
+        self.matters = tuple(matters)
+        self.groups = _groups(self.matters)
+        self.likeness = likeness
 
-    def __init__(self, matters: Iterable[Matter], idle: Iterable[str] = ()) -> None:
-        matters = tuple(matters)
-        self.groups = _groups(matters)
-        self.likeness = Likeness(_said(matters, idle))
-
-
-def _said(matters: Iterable[Matter], idle: Iterable[str]) -> Iterator[tuple[str, str, float]]:
-    yield from ((IDLE, saying, 1.0) for saying in idle)
-    for matter in matters:
-        yield from ((matter.code, saying, 1.0) for saying in matter.sayings)
-        yield from (
-            (matter.code, phrase.replace(GAP, ""), PHRASE_WEIGHT) for phrase in matter.words
-        )
+    def words(self, heard: pinyin.Spelt, matter: Matter) -> tuple[str, ...]:
+        """Name what spoke for a matter of which no phrase was heard."""
+        return self.likeness.words(heard, matter.code) if self.likeness else ()
 
 
 def _groups(matters: Iterable[Matter]) -> tuple[_Group, ...]:

@@ -108,9 +108,8 @@ def demonstrate(listen: str, sip: str, folder: Path, *, keep: bool, say: Say) ->
             say(welcome(settings, remembered["pins"], at_the_telephone))
 
     Household(house).run(announce)
-    with (
-        inventing
-    ):  # whoever ends it at once waits a moment: nothing is written into a folder that goes
+    # Whoever ends it at once waits a moment: nothing is written into a folder that goes.
+    with inventing:
         pass
 
 

@@ -2,14 +2,16 @@
 
 import functools
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pypinyin import Style, lazy_pinyin
 
 from asr.intent import Matter, Vocabulary
+from asr.learning import learn, read
+from asr.likeness import Likeness
+from tickets import sayings
 from tickets.catalogue import CATALOGUE
-from tickets.sayings import NONE, by_matter, read
 
 BLIND = Path(__file__).parent / "data" / "requests-blind.zh.tsv"
 FIFTHS = 5
@@ -19,19 +21,23 @@ INITIAL_SWAPS = [("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"), ("r", "l"), 
 FINAL_SWAPS = [("ang", "an"), ("eng", "en"), ("ing", "in")]
 
 
-def vocabulary(said: Iterable[tuple[str, str]], *more: Matter) -> Vocabulary:
-    """The catalogue's words, and these sayings."""
-    sayings = by_matter(said)
-    known = (Matter(e.code, e.name, e.words, e.urgent, sayings.get(e.code, ())) for e in CATALOGUE)
-    return Vocabulary((*known, *more), sayings[NONE])
+def vocabulary(likeness: Likeness, *more: Matter) -> Vocabulary:
+    """The catalogue's words, and what was learnt from sayings."""
+    known = (Matter(e.code, e.name, e.words, e.urgent) for e in CATALOGUE)
+    return Vocabulary((*known, *more), likeness)
+
+
+def known() -> Vocabulary:
+    """As the house has it."""
+    return vocabulary(Likeness.load(sayings.LEARNT))
 
 
 def kept_apart() -> Iterator[tuple[Vocabulary, list[tuple[str, str]]]]:
-    """Give each fifth of the sayings, and a vocabulary that has learnt from the other four."""
-    said = read()
+    """Give each fifth of the sayings, and a vocabulary that has learnt from the other four; half a minute each."""
+    said = read(sayings.FILE)
     for fifth in range(FIFTHS):
         others = [each for at, each in enumerate(said) if at % FIFTHS != fifth]
-        yield vocabulary(others), said[fifth::FIFTHS]
+        yield vocabulary(learn(others)), said[fifth::FIFTHS]
 
 
 def misheard(words: str, error_rate: float, draw: random.Random) -> str:

@@ -1,62 +1,85 @@
 """What a message is about: requests as residents say them, as a recogniser mishears them, and the particulars in them."""
 
 import random
+from pathlib import Path
 
 import pytest
-from misheard import BLIND, kept_apart, misheard, vocabulary
+from misheard import BLIND, known, misheard, vocabulary
 
-from asr import intent
+from asr import intent, likeness
 from asr.intent import Matter, Place, Vocabulary, suggest
+from asr.learning import learn, mark, read
+from asr.likeness import IDLE, Likeness
+from tickets import sayings
 from tickets.catalogue import CATALOGUE, UNCHECKED
-from tickets.sayings import FILE, NONE, read
 
-WORDS = vocabulary(read())
+WORDS = known()
 
 
 def first(text: str, words: Vocabulary = WORDS) -> str:
     suggestions = suggest(text, words)
-    return suggestions[0].code if suggestions else NONE
+    return suggestions[0].code if suggestions else IDLE
 
 
-def scores(
-    written: list[tuple[str, str]], error_rate: float, vocabulary: Vocabulary = WORDS
-) -> tuple[float, float]:
+def scores(written: list[tuple[str, str]], error_rate: float) -> tuple[float, float]:
     """Give the share of requests whose matter comes first, and of others for which anything is suggested."""
     draw = random.Random(int(error_rate * 100))
-    told = [(code, first(misheard(words, error_rate, draw), vocabulary)) for code, words in written]
-    right = [found == code for code, found in told if code != NONE]
-    false = [found != NONE for code, found in told if code == NONE]
+    told = [(code, first(misheard(words, error_rate, draw))) for code, words in written]
+    right = [found == code for code, found in told if code != IDLE]
+    false = [found != IDLE for code, found in told if code == IDLE]
     return sum(right) / len(right), sum(false) / len(false)
 
 
 def test_the_sayings_are_many_and_of_every_matter() -> None:
-    for file, least in ((FILE, 600), (BLIND, 130)):
+    for file, least in ((sayings.FILE, 600), (BLIND, 300)):
         codes = [code for code, _ in read(file)]
-        assert len([code for code in codes if code != NONE]) >= least
-        assert set(codes) == {entry.code for entry in CATALOGUE if entry.words} | {NONE}
-    learnt = [words for _, words in read()]
+        assert len([code for code in codes if code != IDLE]) >= least
+        assert set(codes) == {entry.code for entry in CATALOGUE if entry.words} | {IDLE}
+    learnt = [words for _, words in read(sayings.FILE)]
     assert len(set(learnt)) == len(learnt)
-    assert not set(learnt) & {words for _, words in read(BLIND)}
 
 
-def test_a_misheard_request_is_told_by_what_others_said() -> None:
-    wrongly = []
-    for (words, requests), (error_rate, right) in zip(
-        kept_apart(), [(0.10, 0.95), (0.25, 0.90), (0.40, 0.82)], strict=False
-    ):
-        found, false = scores(requests, error_rate, words)
-        assert found >= right, error_rate
-        wrongly.append(false)
-    assert sum(wrongly) / len(wrongly) <= 0.08  # of some fifty a time; the bench asks all
+def test_nothing_learnt_is_nearly_a_request_that_it_is_tried_on() -> None:
+    tried = [pairs(words) for _, words in read(BLIND)]
+    for _, words in read(sayings.FILE):
+        ours = pairs(words)
+        assert all(len(ours & each) <= 0.5 * len(ours | each) for each in tried), words
 
 
-@pytest.mark.parametrize(
-    ("error_rate", "right", "false"), [(0.10, 0.90, 0.08), (0.25, 0.81, 0.08), (0.40, 0.74, 0.08)]
-)
-def test_so_are_most_that_nobody_thought_of(error_rate: float, right: float, false: float) -> None:
+def pairs(words: str) -> set[str]:
+    spoken = "".join(each for each in words if each.isalnum())
+    return {spoken[at : at + 2] for at in range(len(spoken) - 1)} or {spoken}
+
+
+def test_what_was_learnt_is_of_the_sayings_that_stand_here() -> None:
+    assert likeness.mark(sayings.LEARNT) == mark(read(sayings.FILE))
+
+
+def test_what_is_learnt_is_learnt_again_from_the_same_sayings(tmp_path: Path) -> None:
+    said = [
+        ("lamp", "灯坏了"),
+        ("lamp", "灯不亮"),
+        ("lift", "电梯停了"),
+        (IDLE, "你好"),
+        (IDLE, "谢谢"),
+    ]
+    taught = learn(said)
+    taught.save(tmp_path / "few.npz", mark(said))
+    kept = Likeness.load(tmp_path / "few.npz")
+    assert kept.codes == learn(said).codes == ("lamp", "lift", IDLE)
+    assert (kept.weights == learn(said).weights).all()
+    words = Vocabulary([Matter("lamp", "灯", ()), Matter("lift", "电梯", ())], kept)
+    assert first("楼道灯坏了", words) == "lamp"
+    assert suggest("灯坏了", words)[0].because
+    assert first("你好啊", words) == IDLE
+
+
+@pytest.mark.parametrize(("error_rate", "right"), [(0.10, 0.96), (0.25, 0.90), (0.40, 0.80)])
+def test_requests_that_nobody_thought_of_are_told_misheard(error_rate: float, right: float) -> None:
+    """All seeds together are in the bench: 97, 92 and 83 %, and 1.8 to 2.7 % false."""
     found, wrongly = scores(read(BLIND), error_rate)
     assert found >= right
-    assert wrongly <= false
+    assert wrongly <= 0.04
 
 
 def test_what_is_acted_on_in_the_call_is_sure() -> None:
@@ -65,8 +88,8 @@ def test_what_is_acted_on_in_the_call_is_sure() -> None:
     for code, words in read(BLIND):
         if acted := intent.sure(suggest(misheard(words, 0.25, draw), WORDS)):
             said, wrong = said + 1, wrong + (acted.code != code)
-    assert said > 80
-    assert wrong <= 0.02 * said
+    assert said > 200
+    assert wrong <= 0.01 * said
 
 
 def test_the_words_that_spoke_for_a_matter_are_named() -> None:
@@ -115,7 +138,8 @@ def test_a_three_minute_message_is_searched_in_a_moment() -> None:
 def test_a_community_may_add_its_own_words() -> None:
     own = Matter("hair", "理发", ("理发", "剃…头"))
     assert suggest("请人来给我剃一下头", Vocabulary([own]))[0].code == "hair"
-    among_others = vocabulary(read(), own)
+    assert WORDS.likeness
+    among_others = vocabulary(WORDS.likeness, own)
     assert suggest("请人来给我剃一下头", among_others)[0].code == "hair"
 
 

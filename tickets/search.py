@@ -20,7 +20,7 @@ from sqlalchemy import (
     inspect,
     select,
 )
-from sqlalchemy.orm import Mapped, Mapper, Session, aliased, joinedload, mapped_column
+from sqlalchemy.orm import Mapped, Mapper, Session, aliased, mapped_column, selectinload
 
 from hotline.db import Base
 from tickets.models import Recording, Ticket, Transcript
@@ -93,7 +93,7 @@ def index_again(session: Session) -> int:
 
 
 def _likely(session: Session, words: str) -> Select[Transcript]:
-    whole = joinedload(Transcript.recording).joinedload(Recording.ticket)
+    whole = selectinload(Transcript.recording).selectinload(Recording.ticket)
     newest = select(Transcript).options(whole).order_by(Transcript.id.desc())
     if len(words) == 1:
         begins = select(Gram.transcript_id).where(Gram.gram >= words, Gram.gram < words + LAST)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from asr import audio, intent
 from asr.booth import Booth
+from asr.likeness import Likeness
 from asr.recognizer import Recognizer
 from asr.transcript import Outcome
 from asr.transcript import Transcript as Heard
@@ -64,7 +65,7 @@ def understand(
 
 
 class Words:
-    """The catalogue's words as they were last spelt, and anew once they have changed.
+    """The catalogue's words as they were last spelt, and anew once they have changed; and what was learnt from sayings.
 
     Spelt before the forks they are shared.
     """
@@ -72,11 +73,11 @@ class Words:
     def __init__(self) -> None:
         self._mark = 0
         self._spelt = intent.Vocabulary(())
+        self._likeness = Likeness.load(sayings.LEARNT)
 
     def of(self, matters: Sequence[intent.Matter]) -> intent.Vocabulary:
         if (mark := hash(tuple(matters))) != self._mark:
-            idle = sayings.known()[sayings.NONE]
-            self._spelt, self._mark = intent.Vocabulary(matters, idle), mark
+            self._spelt, self._mark = intent.Vocabulary(matters, self._likeness), mark
         return self._spelt
 
 
@@ -85,10 +86,8 @@ WORDS = Words()
 
 def catalogue(session: Session) -> list[intent.Matter]:
     """The matters as the ear takes them."""
-    said = sayings.known()
     return [
-        intent.Matter(m.code, m.name, tuple(m.words), m.urgent, said.get(m.code, ()))
-        for m in matters.active(session)
+        intent.Matter(m.code, m.name, tuple(m.words), m.urgent) for m in matters.active(session)
     ]
 
 
