@@ -131,6 +131,18 @@ def test_the_ledger_is_verified_and_checks_are_drawn_and_found(desk: DeskHouse) 
     assert "李主任查过了：退回， 没有回电话" in reader.text
 
 
+def test_what_is_open_is_urged_and_goes_first(desk: DeskHouse) -> None:
+    for _ in range(2):
+        desk.request()
+        desk.clock.advance(60)
+    reader = desk.visit("李主任")
+    assert "写一句" in reader.posts("/case/2/again", do="urge").text
+    assert "排到志愿者今天的事最前面" in reader.posts("/case/2/again", do="urge", why="老人等急了").text  # fmt: skip
+    assert "李主任催快点办：老人等急了" in reader.text
+    wang = desk.visit("王秀兰").opens("/")
+    assert wang.text.index("1123-02") < wang.text.index("1123-01")
+
+
 def test_a_matter_is_looked_up_and_written_anew(desk: DeskHouse) -> None:
     reader = desk.visit("李主任").opens("/matters")
     assert "要核对" in reader.text

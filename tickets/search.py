@@ -57,12 +57,14 @@ def find(
     if tests is not None:
         of_tests = Transcript.recording.has(Recording.ticket.has(is_real(Ticket, tests=True)))
         likely = likely.where(of_tests if tests else ~of_tests)
-    for transcript in session.scalars(likely).yield_per(limit):
-        if any(words in plain(text) for text in (transcript.text, transcript.corrected_text or "")):
-            found.append(transcript)
-            if len(found) == limit:
-                break
-    return found
+    after = likely
+    while len(found) < limit:  # by as many as are shown: PostgreSQL reads all where no end is named
+        batch = list(session.scalars(after.limit(limit)))
+        found += [row for row in batch if any(words in text for text in _texts(row))]
+        if len(batch) < limit:
+            break
+        after = likely.where(Transcript.id < batch[-1].id)
+    return found[:limit]
 
 
 def plain(text: str) -> str:
@@ -115,6 +117,7 @@ def _frequency(session: Session, pair: str) -> int:
 
 
 def _texts(transcript: Transcript) -> Iterator[str]:
+    """What a machine and what a person wrote, plainly."""
     yield plain(transcript.text)
     yield plain(transcript.corrected_text or "")
 

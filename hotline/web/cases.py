@@ -22,7 +22,7 @@ from ivr.heard import Heard, in_call
 from ivr.models import Call
 from tickets import footwork, merging, service, spot_checks
 from tickets.books import Finding, SpotCheck
-from tickets.lifecycle import Act, NotPossibleError, possible
+from tickets.lifecycle import OPEN, Act, NotPossibleError, possible
 from tickets.models import LedgerLine, Role, Ticket
 
 LONGEST_WHY = 400
@@ -54,7 +54,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
                 masked=mask(ticket.phone) if ticket.phone else "", life=board.life(session, ticket, names),
                 told=board.return_calls(ticket), looks=looks(session, ticket, names), typed=request.form,
                 played=_played(session, ticket), sets=SETS, sheet=whole,
-                may_reopen=Act.REOPEN in possible(ticket.state), refused=refused, drawn=_drawn(session, ticket_id), back=_back(), journeys=footwork.outings(session, ticket),
+                may_reopen=Act.REOPEN in possible(ticket.state), is_open=ticket.state in OPEN, refused=refused, drawn=_drawn(session, ticket_id), back=_back(), journeys=footwork.outings(session, ticket),
             )  # fmt: skip
         return page, status
 
@@ -66,7 +66,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     @cases.post("/again")
     @needs(Role.COMMITTEE)
     def again(ticket_id: int) -> Any:
-        """督办: what was called done is to be done again, and why."""
+        """督办: what was called done is to be done again, what is open is to be done now; and why."""
         now, why = runtime.clock(), words.clean(request.form.get("why", ""))
         try:
             with db.writing() as session:
@@ -75,6 +75,10 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
                     raise Refused("no_why")
                 if len(why) > LONGEST_WHY:
                     raise Refused("long_why", {"length": len(why), "longest": LONGEST_WHY})
+                if ticket.state in OPEN and request.form.get("do") == "urge":
+                    service.urge(session, runtime.settings, ticket, current_user.person, now, why)
+                    flash("记下来了：排到志愿者今天的事最前面。")
+                    return redirect(url_for("cases.case", ticket_id=ticket_id, back=_back()))
                 try:
                     service.act(session, ticket, Act.REOPEN, current_user.person, now, why=why)
                 except NotPossibleError:
