@@ -1,36 +1,40 @@
 """The commands an installer and a committee type."""
 
+from importlib import import_module
 from pathlib import Path
 
 import click
 
 from hotline import config, ear, logs
-from hotline.commands import roster_changes
-from hotline.commands.asr import asr_group
-from hotline.commands.audit import audit
-from hotline.commands.backup import backup, restore
-from hotline.commands.database import OldTablesError, db, opened, ready_tables
-from hotline.commands.door import door
-from hotline.commands.exchange import exchange, furnish_exchange
-from hotline.commands.export import export
-from hotline.commands.figures import figures
-from hotline.commands.model import model
-from hotline.commands.people import people
-from hotline.commands.prompts import prompts
-from hotline.commands.residents import residents
-from hotline.commands.retention import retention
-from hotline.commands.rings import rings
-from hotline.commands.roster import roster
+from hotline.commands.database import OldTablesError, opened, ready_tables
 from hotline.config import Settings, WrongSettingsError
 from hotline.exchange import furnish
 from hotline.household import AlreadyRunningError, Household, alone_in
 from hotline.processes import commands
 
 WRONG = 2  # the exit code for settings and commands that cannot be
+# Where the others are, in hotline.commands; each is read when it is asked for: they know the whole house.
+ELSEWHERE = {
+    "asr": "asr:asr_group", "audit": "audit:audit", "backup": "backup:backup", "db": "database:db",
+    "door": "door:door", "exchange": "exchange:exchange", "export": "export:export",
+    "figures": "figures:figures", "model": "model:model", "people": "people:people",
+    "prompts": "prompts:prompts", "residents": "residents:residents", "restore": "backup:restore",
+    "retention": "retention:retention", "rings": "rings:rings", "roster": "roster_changes:roster",
+}  # fmt: skip
 
 
 class Plain(click.Group):
     """Turns the errors an installer can cure into plain sentences and exit code 2."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *ELSEWHERE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = ELSEWHERE[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"hotline.commands.{module}"), name)
+        return command
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -53,6 +57,8 @@ def main() -> None:
 @click.option("--exchange", "with_exchange", is_flag=True, help="The house's own exchange too.")
 def serve(with_exchange: bool) -> None:
     """Run the line: web server, worker and Redis, until Ctrl-C or SIGTERM."""
+    from hotline.commands.exchange import furnish_exchange
+
     settings = (furnish_exchange if with_exchange else furnish)(Settings.read())
     house = commands(settings, exchange=with_exchange)
     logs.start()
@@ -183,16 +189,6 @@ def fallback() -> None:
 
     settings = Settings.read()
     click.echo(Scribe(settings, Voices()).apology())
-
-
-GROUPS = (
-    asr_group, audit, backup, db, door, exchange, export, figures, model, people, prompts, residents, restore,
-    retention, rings, roster,
-)  # fmt: skip
-for group in GROUPS:
-    main.add_command(group)
-for command in roster_changes.COMMANDS:
-    roster.add_command(command)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import requests
 
 import asr
-from hotline import logs, migration, seeds
+from hotline import logs, migration, past_months, seeds
 from hotline.config import CarrierKind, Settings
 from hotline.exchange import exchange_settings
 from hotline.household import Household, alone_in
@@ -85,13 +85,12 @@ def demonstrate(listen: str, sip: str, folder: Path, *, keep: bool, say: Say) ->
     try:
         migration.upgrade(runtime.db)
         runtime.rules.look(now=True)
-        if "pins" not in remembered:
+        if is_new := "pins" not in remembered:
             remembered["pins"] = seeds.people(runtime)
             seeds.rules(runtime)
             seeds.residents(runtime)
             seeds.roster(runtime)
             seeds.matters(runtime)
-            seeds.past_requests(runtime)
         seeds.roster(runtime)
         at_the_telephone = seeds.on_duty_now(runtime)
     finally:
@@ -99,11 +98,19 @@ def demonstrate(listen: str, sip: str, folder: Path, *, keep: bool, say: Say) ->
     (folder / MARK).write_text(json.dumps(remembered | {"keep": keep}))
     logs.start()
 
+    inventing = threading.Lock()
+
     def announce() -> None:
         if _serves(settings.public_url):
+            if is_new:  # nobody waits for it: the first page is there
+                with inventing:
+                    past_months.live(settings)
             say(welcome(settings, remembered["pins"], at_the_telephone))
 
     Household(house).run(announce)
+    # Whoever ends it at once waits a moment: nothing is written into a folder that goes.
+    with inventing:
+        pass
 
 
 def make_settings(
@@ -148,7 +155,7 @@ def welcome(settings: Settings, pins: dict[str, str], on_duty: str) -> str:
   打电话      {settings.public_url}/phone{"（手机扫这一页上的码也能打）" if visitors.net_address(settings.listen) else ""}
   软电话      {softphone}
   志愿者的页  {settings.public_url}/
-  居委会的页  {settings.public_url}/all
+  居委会的页  {settings.public_url}/office
 
 {rows}
 

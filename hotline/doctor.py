@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import requests
 from redis.exceptions import RedisError
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from twilio.request_validator import RequestValidator
 
@@ -212,7 +212,7 @@ def check_backup(db: Database, settings: Settings, now: clock.Clock = clock.now)
         return _ill(key, f"备份打不开（{type(error).__name__}）")
     if not made:
         with db.reading() as session:
-            begun = session.scalar(select(func.min(LedgerLine.at)))
+            begun = session.scalar(select(LedgerLine.at).order_by(LedgerLine.sequence).limit(1))
         said = "还没有备份过：每天夜里两点半会备份，也可以运行 hotline backup"
         return _mind(key, said) if begun and now() - begun > FIRST_BACKUP else _well(key, said)
     newest = made[-1]

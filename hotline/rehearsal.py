@@ -5,23 +5,8 @@ from typing import Any
 
 from hotline.config import Settings
 from ivr import prompts
-from ivr.engine import (
-    End,
-    Find,
-    Flow,
-    Heard,
-    Menu,
-    Pin,
-    Place,
-    Record,
-    Said,
-    Waiting,
-    Way,
-    advance,
-    begin,
-    fact,
-    waits,
-)
+from ivr.engine import Heard, Place, Way, advance, begin, fact, waits
+from ivr.steps import End, Find, Flow, Menu, Pin, Record, Said, Waiting
 
 HANG_UP = "h"
 PIN = "123456"

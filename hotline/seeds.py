@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import select
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 import asr
 from hotline.config import read_hours
 from hotline.runtime import Runtime
-from hotline.web.auth import set_pin
+from hotline.web.pins import set_pin
 from tickets import house_rules, ledger, promises, rotation, service
 from tickets import matters as catalogue
 from tickets.coverage import DutyHours
@@ -49,15 +49,16 @@ PEOPLE = (
     ("管理员", Role.ADMIN, None),
 )  # fmt: skip
 
-# Name, building, unit, room, numbers. A couple shares one; one has two.
+# Name, building, unit, room, numbers. A couple shares one; one has two. Two live where a sample says.
 RESIDENTS = (
     ("李桂芳", "3", "1", "302", ("+8657988880101",)),
     ("张德明", "3", "1", "302", ("+8657988880101",)),
     ("陈阿珍", "7", "2", "101", ("+8657988880102", "+8613800000002")),
     ("徐根土", "1", "3", "501", ("+8657988880103",)),
     ("何彩凤", "9", "1", "201", ("+8613800000004",)),
-    ("金水根", "11", "4", "402", ("+8657988880105",)),
+    ("金水根", "7", "1", "402", ("+8657988880105",)),
     ("方玉仙", "5", "2", "301", ("+8613800000006",)),
+    ("王小妹", "3", "2", "501", ("+8657988880107",)),
 )  # fmt: skip
 SPEAK_JINHUA, HEAR_SLOWLY = {"徐根土"}, {"何彩凤"}
 
@@ -86,7 +87,7 @@ PAST = (
     Past(26, "+8657988880105", "化粪池满了", "septic-tank.wav", ((25.5, Act.ACCEPT),)),
     Past(24, "+8613800000004", "问看病的钱怎么报销", "reimbursement.wav", ((23.6, Act.ACCEPT), (23, Act.ASK_MATERIALS)), "医保卡、发票"),
     Past(5, "+8613800000004", "说打错了", "", ((4.8, Act.WITHDRAW),)),
-    Past(0.7, "+8657988880102", "想办老年优待证", "elder-card.wav"),
+    Past(0.7, "+8657988880107", "想办老年优待证", "elder-card.wav"),
     Past(0.3, "+8613800000006", "明天上午送去中医院拿药", "ride.wav"),
 )  # fmt: skip
 
@@ -142,14 +143,14 @@ def residents(runtime: Runtime) -> None:
 def roster(runtime: Runtime) -> None:
     """Somebody on duty at every hour, from some days ago to a week ahead; missing shifts only."""
     first = runtime.clock().date() - timedelta(days=DAYS_BACK)
-    hours = [read_hours(each) for each in ROUND_THE_CLOCK]
     with runtime.db.writing() as session:
-        rotation.fill(
-            session,
-            DutyHours(hours, hours),
-            first,
-            DAYS_BACK + DAYS_AHEAD + 1,
-        )
+        fill_roster(session, first, DAYS_BACK + DAYS_AHEAD + 1)
+
+
+def fill_roster(session: Session, first: date, days: int) -> None:
+    """Somebody at every hour of these days."""
+    hours = [read_hours(each) for each in ROUND_THE_CLOCK]
+    rotation.fill(session, DutyHours(hours, hours), first, days)
 
 
 def matters(runtime: Runtime) -> None:
@@ -205,26 +206,35 @@ def _open(runtime: Runtime, session: Session, past: Past, at: datetime) -> Ticke
         phone=past.phone, by=ledger.CALLER if spoken else ledger.SYSTEM, test=not past.ended,
     )  # fmt: skip
     if spoken:
-        _attach(runtime, session, ticket, past, at)
+        recording = attach(runtime, session, ticket, past.sample, at)
+        # The demonstration's own ear writes it down, like everything that is said here.
+        promises.make(session, Duty.TRANSCRIBE, at, recording_id=recording.id, ticket_id=ticket.id)
     else:
         ticket.note = past.words
     return ticket
 
 
-def _attach(runtime: Runtime, session: Session, ticket: Ticket, past: Past, at: datetime) -> None:
+def attach(
+    runtime: Runtime,
+    session: Session,
+    ticket: Ticket,
+    sample: str,
+    at: datetime,
+    *,
+    call_id: int | None = None,
+) -> Recording:
     """The caller's recording, as it would lie there after fetching."""
     stored = runtime.store.put(
-        [(SAMPLES / past.sample).read_bytes()], ".wav", owner=secrets.token_hex(8)
+        [(SAMPLES / sample).read_bytes()], ".wav", owner=secrets.token_hex(8)
     )
     recording = Recording(
-        carrier_id=f"RE{secrets.token_hex(16)}", url="", made_at=at, ticket_id=ticket.id,
+        carrier_id=f"RE{secrets.token_hex(16)}", url="", made_at=at, ticket_id=ticket.id, call_id=call_id,
         fetch=Fetch.STORED, key=stored.key, media_type="audio/wav",
         sha256=stored.sha256, size_bytes=stored.size_bytes,
     )  # fmt: skip
     session.add(recording)
     session.flush()
-    # The demonstration's own ear writes it down, like everything that is said here.
-    promises.make(session, Duty.TRANSCRIBE, at, recording_id=recording.id, ticket_id=ticket.id)
+    return recording
 
 
 def _act(session: Session, ticket: Ticket, act: Act, at: datetime, past: Past) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from hotline.config import Settings
 from hotline.db import connection_of
 from hotline.phone import CallerId, CallerKind
-from ivr import engine, errand_words, parts, readiness, slots
+from ivr import engine, errand_words, parts, readiness, ringing, slots, steps
 from ivr.engine import Heard, Place, Way
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus
@@ -77,7 +77,7 @@ def ring(
         "situation": "closed" if not known.on_duty else "open_request" if recognised else "fresh",
         "open_requests": len(open_requests),
         "ticket": known.newest,
-        "volunteers": len(_people_to_ring(session, settings, now)) if known.on_duty else 0,
+        "volunteers": len(ringing.people_to_ring(session, settings, now)) if known.on_duty else 0,
     }
     facts |= _voice(directory.voice(known))
     if test:
@@ -103,8 +103,8 @@ def answered(
         "caller": CallerKind.KNOWN.value,
         "phone": attempt.phone,
         "machine": machine,
-        "volunteers": len(_people_to_ring(session, settings, now)),
-        "committee": can_reach_committee(settings),
+        "volunteers": len(ringing.people_to_ring(session, settings, now)),
+        "committee": ringing.can_reach_committee(settings),
     }
     facts |= _voice(directory.voice_of(session, attempt.phone))
     row: dict[str, Any] = {
@@ -160,10 +160,10 @@ def hear(
     if memory.get(engine.FACT + "volunteer"):  # who goes through his requests
         memory = {**memory, **errand_words.look(session, memory)}
     place = Place(stands.step, stands.number, memory)
-    if isinstance(flow[stands.step], engine.Pin) and heard.key:
+    if isinstance(flow[stands.step], steps.Pin) and heard.key:
         question = f"{stands.id}:{number}"  # asked and answered once, however often it is reported
         heard = Heard(porter(int(engine.fact(place, "volunteer")), heard.key, question))
-    elif isinstance(flow[stands.step], engine.Number) and heard.key:
+    elif isinstance(flow[stands.step], steps.Number) and heard.key:
         known = heard.key.isdecimal() and int(heard.key) in parts.NUMBERS
         heard = replace(heard, way=Way.FOUND if known else Way.UNKNOWN)
     if heard.way is not Way.FOUND:
@@ -177,49 +177,6 @@ def hear(
 def lock(session: Session, call_id: int) -> Call:
     """The call, held until the transaction ends, so that what follows from it happens once."""
     return session.execute(select(Call).where(Call.id == call_id).with_for_update()).scalar_one()
-
-
-def whom_to_ring(
-    session: Session,
-    settings: Settings,
-    whom: str,
-    memory: Mapping[str, Any],
-    call_id: int,
-    now: datetime,
-) -> dict[str, Any] | None:
-    """The next person of a call that looks for one: phone, seconds, who; None when all were rung.
-
-    Nobody whispers to the committee or to a resident: `who` is None.
-    """
-    if whom == "committee":
-        phone = None if memory.get("rung") else settings.committee_phone
-        return (
-            {"phone": phone, "who": None, "call": call_id, "seconds": settings.ring_person_seconds}
-            if phone
-            else None
-        )
-    if whom == "resident":
-        ticket = session.get(Ticket, memory[engine.FACT + "ticket"])
-        phone = ticket.phone if ticket and not memory.get("rung") else None
-        return (
-            {
-                "phone": phone,
-                "who": None,
-                "call": call_id,
-                "seconds": settings.ring_resident_seconds,
-            }
-            if phone
-            else None
-        )
-    people = _people_to_ring(session, settings, now)
-    rung = int(memory.get("rung", 0))
-    if rung >= len(people):
-        return None
-    left = settings.ring_all_seconds - rung * settings.ring_person_seconds
-    return {
-        "phone": people[rung].phone, "who": people[rung].id, "call": call_id,
-        "seconds": min(settings.ring_person_seconds, left),
-    }  # fmt: skip
 
 
 def end(
@@ -244,7 +201,7 @@ def end(
     if call.ended_at is not None:
         return []
     call.status, call.seconds, call.ended_at = status, seconds, now
-    recording_may_come = isinstance(step(call.flow, newest(session, call.id).step), engine.Record)
+    recording_may_come = isinstance(step(call.flow, newest(session, call.id).step), steps.Record)
     for promise in settling:
         promise.due_at = now + (RECORDING_MAY_COME if recording_may_come else timedelta())
     return [] if recording_may_come else [promise.id for promise in settling]
@@ -322,19 +279,8 @@ def _his(
     new = [*mine, *(each for each in others if each.state in OPEN and each not in mine)]
     waits = {t.id for t in new if t.state in WAITING or t.assignee_id != volunteer_id}
     return {
-        "volunteer": volunteer_id, "late": late, "committee": can_reach_committee(settings),
+        "volunteer": volunteer_id, "late": late, "committee": ringing.can_reach_committee(settings),
         "waiting": [ticket.id for ticket in new if ticket.id in waits],
         "errands": [ticket.id for ticket in new if ticket.id not in waits],
         "untold": [ticket.id for ticket in others if ticket.state is State.DONE],
     }  # fmt: skip
-
-
-def can_reach_committee(settings: Settings) -> bool:
-    return bool(settings.committee_phone) and settings.has_second_channel
-
-
-def _people_to_ring(session: Session, settings: Settings, now: datetime) -> Sequence[Any]:
-    if not settings.has_second_channel:
-        return []
-    most = -(-settings.ring_all_seconds // settings.ring_person_seconds)
-    return roster.people_to_ring(session, now)[:most]

@@ -3,189 +3,31 @@
 No step has code of its own; `ivr.flow` is read by the one function `advance`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from ivr.steps import (
+    SILENT,
+    WRONG,
+    Await,
+    Each,
+    Effect,
+    End,
+    Find,
+    Flow,
+    Fork,
+    Menu,
+    Number,
+    Pin,
+    Record,
+    Said,
+    Tell,
+    Waiting,
+)
+
 FACT = "fact:"  # facts stand in a place's memory beside its counters, under this prefix
-
-
-class Effect(StrEnum):
-    """What the house does because of a turn. The engine only names it."""
-
-    KEEP = "keep"  # the recording just made is the message, or more of it
-    KEEP_INSTEAD = "keep_instead"  # it replaces what was said before in this call
-    KEEP_WITH_REQUEST = "keep_with_request"  # it goes with the caller's open request
-    KEEP_REPLY = "keep_reply"  # it answers a return call
-    OWE_RING_BACK = "owe_ring_back"
-    HEARD = "heard"  # key 1 in a return call: a person has heard it
-    NOT_CONFIRMED = "not_confirmed"
-    SATISFIED = "satisfied"
-    SO_SO = "so_so"
-    NOT_SATISFIED = "not_satisfied"
-    MACHINE = "machine"
-    ALL_BACK = "all_back"  # what was taken along has come back, says the resident
-    NOT_BACK = "not_back"
-    NO_TRIP = "no_trip"  # their own count
-    ONE_TRIP = "one_trip"
-    MORE_TRIPS = "more_trips"
-    TAKEN = "taken"  # a volunteer spoke with the caller
-    LISTEN = "listen"  # a volunteer hears a request
-    TAKE = "take"  # he takes it
-    TELL = "tell"  # and has the line tell the resident so
-    PASS = "pass"  # somebody else is to do it
-    KEEP_TAKE = "keep_take"  # the recording just made is of a prompt
-    USE_TAKE = "use_take"  # and is to be heard by callers
-    REACHED = "reached"  # the resident whom a volunteer had the line ring
-    NOT_REACHED = "not_reached"
-    FINISH = "finish"  # it is done; a key before it is the number of outings
-    SPOKEN = "spoken"  # he has spoken with the resident
-    TOLD = "told"  # and told them that it is done
-    WHY_MATERIALS = "why_materials"  # why he went out more than once
-    WHY_CLOSED = "why_closed"
-    WHY_BREAKDOWN = "why_breakdown"
-    WHY_WRONG_PLACE = "why_wrong_place"
-    WHY_IN_PERSON = "why_in_person"
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One thing the caller hears: a prompt of the sheet, a sound, or his own recording."""
-
-    prompt: str = ""
-    sound: str = ""
-    own_words: bool = False
-
-
-SILENT, WRONG = "silent", "wrong"
-PATIENT = frozenset({SILENT, WRONG})
-
-
-# A step is a line of a table and equal to itself alone (eq=False): it can be a key of a cache.
-@dataclass(frozen=True, slots=True, eq=False)
-class Menu:
-    """A question with keys. Silence and every wrong key lead on by themselves."""
-
-    name: str
-    says: tuple[str, ...]
-    keys: Mapping[str, str]
-    silence: str
-    wrong: str
-    wait: str = "menu"  # which setting says how long
-    patient: frozenset[str] = PATIENT  # what is asked once more before it leads on
-    again: tuple[str, ...] = ()  # what is repeated, if not all of `says`
-    repeats: str = ""  # this key hears it again, at most three times
-    replays: str = ""  # this key plays the caller's own recording, then asks again
-    effects: Mapping[str, Effect] = field(default_factory=dict)  # by key
-    informs: bool = False  # who hears this has what he rang for, and may hang up
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Record:
-    """A beep, then the caller speaks. Ends by hanging up, a key or silence."""
-
-    name: str
-    says: tuple[str, ...]
-    then: str
-    empty: str
-    effect: Effect
-    keys: Mapping[str, str] = field(default_factory=dict)  # a key that does more than end it
-    message: bool = True  # what is spoken is a resident's; else it counts as none
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fork:
-    """Leads on by a fact or a counter, without a word."""
-
-    name: str
-    by: str
-    to: Mapping[str, str]
-    otherwise: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tell:
-    """Says something and goes on."""
-
-    name: str
-    says: tuple[str, ...]
-    then: str
-    effect: Effect | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Find:
-    """Rings volunteers one after another; the door supplies whom."""
-
-    name: str
-    says: tuple[str, ...]
-    nobody: str
-    answered: str
-    whom: str = (
-        "volunteers"  # or committee, or resident; the fact of this name says how many can be rung
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Each:
-    """Goes through a list that is a fact: `then` with the next, `done` after the last. Its counter
-    has the list's name and says which it is, from 1."""
-
-    name: str
-    of: str
-    then: str
-    done: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """Asks for the PIN of a volunteer (R6a); the door says whether it is right."""
-
-    name: str
-    says: tuple[str, ...]
-    right: str
-    locked: str
-    silence: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Number:
-    """Asks an administrator for the number of a prompt (R6a); the door says whether there is one."""
-
-    name: str
-    says: tuple[str, ...]
-    found: str
-    silence: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Await:
-    """Waits while a fact has a value, then goes on: the call comes back by itself to look again.
-
-    The door looks the fact up anew each time, and supplies how many looks there are at most.
-    """
-
-    name: str
-    by: str
-    value: str
-    then: str
-    says: tuple[str, ...]  # at the first look
-    pause: str  # the sound between two looks
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class End:
-    """Says goodbye and hangs up."""
-
-    name: str
-    says: tuple[str, ...] = ()
-    effect: Effect | None = None
-
-
-Step = Menu | Record | Fork | Tell | Find | Each | Pin | Number | Await | End
-Waiting = Menu | Record | Find | Pin | Number | Await | End
-Flow = Mapping[str, Step]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,20 +88,21 @@ def begin(flow: Flow, start: str, facts: Mapping[str, Any]) -> Turn:
 
 def advance(flow: Flow, place: Place, heard: Heard) -> Turn:
     """The next turn. Any answer to any step leads somewhere; nothing raises."""
-    step = flow[place.step]
-    if isinstance(step, Menu):
-        return _after_menu(flow, step, place, heard)
-    if isinstance(step, Record):
-        return _after_record(flow, step, place, heard)
-    if isinstance(step, Find):
-        return _after_find(flow, step, place, heard)
-    if isinstance(step, Pin):
-        return _after_pin(flow, step, place, heard)
-    if isinstance(step, Number):
-        return _after_number(flow, step, place, heard)
-    if isinstance(step, Await):
-        return _arrive(flow, step.name, place, (), ())  # whatever was heard meanwhile
-    return replace(_arrive(flow, step.name, place, (), ()), effects=())  # said goodbye already
+    match flow[place.step]:
+        case Menu() as step:
+            return _after_menu(flow, step, place, heard)
+        case Record() as step:
+            return _after_record(flow, step, place, heard)
+        case Find() as step:
+            return _after_find(flow, step, place, heard)
+        case Pin() as step:
+            return _after_pin(flow, step, place, heard)
+        case Number() as step:
+            return _after_number(flow, step, place, heard)
+        case Await():
+            return _arrive(flow, place.step, place, (), ())  # whatever was heard meanwhile
+        case _:  # said goodbye already
+            return replace(_arrive(flow, place.step, place, (), ()), effects=())
 
 
 def waits(flow: Flow, place: Place) -> Waiting:
@@ -271,29 +114,6 @@ def waits(flow: Flow, place: Place) -> Waiting:
 
 def fact(place: Place, name: str) -> Any:
     return place.memory.get(FACT + name)
-
-
-def steps_from(step: Step) -> Iterator[str]:
-    """The names of the steps this one can lead to."""
-    match step:
-        case Menu():
-            yield from (*step.keys.values(), step.silence, step.wrong)
-        case Record():
-            yield from (*step.keys.values(), step.then, step.empty)
-        case Fork():
-            yield from (*step.to.values(), step.otherwise)
-        case Tell() | Await():
-            yield step.then
-        case Find():
-            yield from (step.nobody, step.answered)
-        case Each():
-            yield from (step.then, step.done)
-        case Pin():
-            yield from (step.right, step.locked, step.silence)
-        case Number():
-            yield from (step.found, step.silence)
-        case End():
-            return
 
 
 def _after_menu(flow: Flow, step: Menu, place: Place, heard: Heard) -> Turn:

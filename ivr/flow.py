@@ -2,7 +2,7 @@
 ring), STAFF (they ring) and BRIDGE (they press at the desk) for volunteers, STUDIO for whoever
 records prompts."""
 
-from ivr.engine import (
+from ivr.steps import (
     WRONG,
     Await,
     Each,

@@ -39,7 +39,9 @@ class Call(Base):
     try_id: Mapped[int | None] = mapped_column(
         ForeignKey("return_tries.id", use_alter=True), default=None
     )
-    about_ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), default=None)
+    about_ticket_id: Mapped[int | None] = mapped_column(
+        ForeignKey("tickets.id"), default=None, index=True
+    )
     taken_by: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
     status: Mapped[str] = mapped_column(String(20), default=CallStatus.UNDER_WAY)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)

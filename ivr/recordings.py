@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from ivr.engine import FACT, Effect
+from ivr.engine import FACT
 from ivr.models import Call
+from ivr.steps import Effect
 from tickets import ledger, promises, ring_backs, service
 from tickets.ledger import CALLER
 from tickets.lifecycle import OPEN
@@ -36,6 +38,7 @@ class Reported:
     carrier_id: str
     url: str
     seconds: float | None
+    cut_short: bool = False  # a disk failed: its end is lost
 
 
 def reported(form: Mapping[str, str]) -> Reported | None:
@@ -49,7 +52,7 @@ def reported(form: Mapping[str, str]) -> Reported | None:
         seconds = float(form["RecordingDuration"])
     except (KeyError, ValueError):
         seconds = None
-    return Reported(carrier_id, url, seconds)
+    return Reported(carrier_id, url, seconds, cut_short=bool(form.get("ErrorCode")))
 
 
 def keep(
@@ -71,6 +74,7 @@ def keep(
         known.claimed_seconds = (
             known.claimed_seconds if known.claimed_seconds is not None else said.seconds
         )
+        known.cut_short = known.cut_short or said.cut_short
         return []
     ticket = _ticket_for(session, settings, call, effect, about, now)
     if effect is Effect.KEEP_INSTEAD:
@@ -82,9 +86,11 @@ def keep(
     recording = Recording(
         carrier_id=said.carrier_id, url=said.url, made_at=now, call_id=call.id, ticket_id=ticket.id,
         turn=turn, reply=effect is Effect.KEEP_REPLY, claimed_seconds=said.seconds,
+        cut_short=said.cut_short,
     )  # fmt: skip
     session.add(recording)
     session.flush()
+    more: dict[str, Any] = {"cut_short": True} if said.cut_short else {}
     ledger.write(
         session,
         at=now,
@@ -93,6 +99,7 @@ def keep(
         object_kind="ticket",
         object_id=ticket.id,
         recording=recording.id,
+        **more,
     )
     return [
         promises.make(session, Duty.FETCH, now, recording_id=recording.id, ticket_id=ticket.id).id

@@ -7,11 +7,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hotline.config import Settings
-from ivr import calls, errand_words, recordings, spoken_takes, turns
-from ivr.engine import FACT, Effect, End, Menu, Way
+from ivr import calls, errand_words, recordings, ringing, spoken_takes, turns
+from ivr.engine import FACT, Way
 from ivr.flow import FLOWS, OF_VOLUNTEERS
 from ivr.models import Call, CallStatus
 from ivr.recordings import KEEPING, Reported
+from ivr.steps import Effect, End, Menu
 from ivr.turns import Asked
 from tickets import (
     bridges,
@@ -186,7 +187,7 @@ def take_unasked(session: Session, settings: Settings, call: Call, now: datetime
     """Somebody picked up at a carrier that cannot whisper: whoever was being rung has taken it."""
     memory = turns.newest(session, call.id).memory
     ring = (
-        calls.whom_to_ring(session, settings, "volunteers", memory, call.id, now)
+        ringing.whom_to_ring(session, settings, "volunteers", memory, call.id, now)
         if call.taken_by is None
         else None
     )

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from hotline.config import Settings
 from ivr import errand_words, news_words, own_words, parts, prompts
-from ivr.engine import FACT, Said
+from ivr.engine import FACT
+from ivr.steps import Said
 from tickets import service
 from tickets.models import Recording, Ticket
 from tickets.roster import next_start

@@ -15,10 +15,10 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from hotline.db import connection_of
-from ivr import engine
-from ivr.engine import Effect, Waiting
+from ivr import engine, steps
 from ivr.flow import FLOWS
 from ivr.models import Call, CallStatus, Turn
+from ivr.steps import Effect, Waiting
 from tickets import dialling
 from tickets.models import Duty, Promise, PromiseState, ReturnTry
 
@@ -111,7 +111,7 @@ def newest(session: Session, call_id: int) -> Row[Any]:
 
 def step(flow: str, name: str) -> Waiting:
     found = FLOWS[flow][name]
-    assert not isinstance(found, engine.Fork | engine.Tell | engine.Each)  # noqa: S101  no turn stops at one
+    assert not isinstance(found, steps.Fork | steps.Tell | steps.Each)  # noqa: S101  no turn stops at one
     return found
 
 

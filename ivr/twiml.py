@@ -10,8 +10,8 @@ from twilio.twiml.voice_response import Dial, Gather, VoiceResponse
 
 from hotline.config import Capability, Settings
 from ivr import parts, prompts
-from ivr.engine import Await, End, Find, Menu, Number, Pin, Record, Waiting
 from ivr.parts import Piece
+from ivr.steps import Await, End, Find, Menu, Number, Pin, Record, Waiting
 from ivr.voices import Voice
 
 RECORD_ENDING_KEYS = "1234567890*#"

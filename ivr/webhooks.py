@@ -5,10 +5,10 @@ answered by an apology, never by a 500.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
-from typing import Any, Protocol
+from typing import Protocol
 
 from flask import Blueprint, Response, abort, g, request
 from sqlalchemy.orm import Session
@@ -16,17 +16,18 @@ from twilio.request_validator import RequestValidator
 
 from hotline import logs
 from hotline.clock import Clock
-from hotline.config import Capability, Settings
+from hotline.config import Settings
 from hotline.db import Database
 from hotline.phone import read_caller
 from hotline.store import Store
 from hotline.training import holding, training
-from ivr import calls, own_words, recordings, settling, sounds, turns
+from ivr import calls, forms, own_words, recordings, ringing, settling, sounds, turns
 from ivr.calls import Porter
 from ivr.carrier import read_status
-from ivr.engine import FACT, Effect, Find, Heard, Record, Way
+from ivr.engine import FACT
 from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import CallStatus
+from ivr.steps import Effect, Find, Record
 from ivr.turns import Asked, Planned
 from ivr.twiml import Scribe
 from ivr.voices import Voices
@@ -36,7 +37,6 @@ from tickets.models import Recording, ReturnTry
 log = logs.logger(__name__)
 
 FORM_MAX_BYTES = 64_000  # a carrier's form is about 1 kB
-MOST_DIGITS = 64  # a PIN is no longer; elsewhere the first key counts
 HASH = re.compile(r"[0-9a-f]{64}")
 NEVER_ASKED = 1_000_000  # a question number that cannot be: the newest question is asked again
 
@@ -77,9 +77,9 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
         @wraps(view)
         def checked() -> Response:
             request.max_content_length = FORM_MAX_BYTES
-            by_carrier = _is_signed(settings, validators)
+            by_carrier = forms.is_signed(settings, validators)
             g.test = settings.demo or not by_carrier
-            if not by_carrier and not _is_signed(browsers, browsers_validators):
+            if not by_carrier and not forms.is_signed(browsers, browsers_validators):
                 log.warning("unsigned webhook refused", path=request.path)
                 abort(403)
             logs.about(call=request.form.get("CallSid", "-"))
@@ -113,7 +113,7 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
             house.bell.ring(*owed)
         if isinstance(asked.step, Find):
             with house.db.reading() as session:
-                ring = calls.whom_to_ring(
+                ring = ringing.whom_to_ring(
                     session, settings, asked.step.whom, asked.memory, asked.call_id, now
                 )
         slow = bool(asked.memory.get(FACT + "slow"))
@@ -125,7 +125,7 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
         caller = read_caller(
             request.form.get("From", ""), country=settings.country, area=settings.area_code
         )
-        return calls.ring(session, settings, _sid(), caller, house.clock(), test=g.test)
+        return calls.ring(session, settings, forms.call_sid(), caller, house.clock(), test=g.test)
 
     @door.post("/ring")
     @signed
@@ -140,9 +140,9 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
                 return calls.hear(
                     session,
                     settings,
-                    _sid(),
-                    _number("turn", NEVER_ASKED),
-                    _heard(session, settings),
+                    forms.call_sid(),
+                    forms.number("turn", NEVER_ASKED),
+                    forms.heard(session, settings),
                     house.clock(),
                     porter,
                 )
@@ -159,14 +159,14 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
         machine = request.form.get("AnsweredBy", "").startswith(("machine", "fax"))
         return move_on(
             lambda session: calls.answered(
-                session, settings, _sid(), token, house.clock(), machine=machine
+                session, settings, forms.call_sid(), token, house.clock(), machine=machine
             )
         )
 
     @door.post("/whisper")
     @signed
     def whisper() -> str:
-        call_id, number, who = (_number(name, 0) for name in ("call", "turn", "who"))
+        call_id, number, who = (forms.number(name, 0) for name in ("call", "turn", "who"))
         digits = request.form.get("Digits")
         if digits is None and "silent" not in request.args:
             return scribe.whisper(call_id, number, who, house.clock())
@@ -181,14 +181,14 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
     def recording() -> str:
         said = recordings.reported(request.form)
         finished = request.form.get("RecordingStatus", "completed") == "completed"
-        if said is None or not finished or _is_empty(settings, said):
+        if said is None or not finished or forms.is_empty(settings, said):
             return scribe.nothing()
         with house.db.writing() as session:
-            row = turns.find(session, _sid())
+            row = turns.find(session, forms.call_sid())
             call = calls.lock(
                 session, row.id if row else _begun(session, come_in(session), house.clock())
             )
-            number = _number("turn", NEVER_ASKED)
+            number = forms.number("turn", NEVER_ASKED)
             step = turns.step_of(session, call, number)
             effect = step.effect if isinstance(step, Record) else Effect.KEEP
             owed = settling.keep(session, settings, call, number, effect, said, house.clock())
@@ -203,8 +203,8 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
             return scribe.nothing()
         owed: list[int] = []
         with house.db.writing() as session:
-            if (row := turns.find(session, _sid())) is not None:
-                owed = calls.end(session, row.id, word, _seconds(), house.clock())
+            if (row := turns.find(session, forms.call_sid())) is not None:
+                owed = calls.end(session, row.id, word, forms.seconds(), house.clock())
                 owed += settling.hang_up(session, settings, row.id, house.clock())
             elif (token := request.args.get("token")) and (
                 attempt := session.query(ReturnTry).filter_by(token=token).one_or_none()
@@ -277,79 +277,6 @@ def make_blueprint(house: House, porter: Porter) -> Blueprint:
 def _begun(session: Session, coming: Asked | Planned, now: datetime) -> int:
     """The call of a recording that overtook its ring."""
     return (turns.write(session, coming, now) if isinstance(coming, Planned) else coming).call_id
-
-
-def _is_signed(settings: Settings, validators: list[RequestValidator]) -> bool:
-    signature = request.headers.get(settings.signature_header)
-    if not signature:
-        return False
-    # The address as it was sent: Flask's own un-escapes it, and behind a proxy has another host.
-    target = (
-        request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or request.full_path
-    )
-    if not target.startswith("/"):
-        target = "/" + target.split("//", 1)[-1].partition("/")[2]
-    url = settings.public_url + target
-    # The scheme is our setting's, never what a header of the request asks for.
-    scheme = settings.signature_scheme
-    form = request.form
-    return any(validator.validate(url, form, signature, scheme) for validator in validators)
-
-
-def _heard(session: Session, settings: Settings) -> Heard:
-    """What the caller did, from any of the forms in which the carriers report it."""
-    form = request.form
-    digits = form.get("Digits", "")
-    key, hung_up = ("", True) if digits == "hangup" else (digits[:MOST_DIGITS], False)
-    if "DialCallStatus" in form:
-        if _was_taken(session, settings, form):
-            return Heard(Way.TAKEN)
-        return Heard(Way.ENGAGED if form["DialCallStatus"] == "busy" else Way.UNTAKEN)
-    if (said := recordings.reported(form)) is not None:
-        return Heard(Way.EMPTY if _is_empty(settings, said) else Way.SPEECH, key, hung_up)
-    if "empty" in request.args:
-        return Heard(Way.EMPTY)
-    return Heard(Way.KEY, key) if key else Heard(Way.SILENCE, hung_up=hung_up)
-
-
-def _was_taken(session: Session, settings: Settings, form: Mapping[str, str]) -> bool:
-    """Whether a volunteer spoke with the caller. "completed" after a refused whisper is no answer."""
-    row = turns.find(session, _sid())
-    if row is None or row.taken_by is not None:
-        return row is not None
-    step = turns.step(row.flow, turns.newest(session, row.id).step)
-    whispers = Capability.WHISPER in settings.capabilities
-    return (not whispers or (isinstance(step, Find) and step.whom != "volunteers")) and form[
-        "DialCallStatus"
-    ] in {
-        "completed",
-        "answered",
-    }
-
-
-def _is_empty(settings: Settings, said: recordings.Reported) -> bool:
-    return said.seconds is not None and said.seconds < settings.message_min_seconds
-
-
-def _sid() -> str:
-    sid = request.form.get("CallSid", "")
-    if not sid or len(sid) > 200:
-        raise MissingCallError("the webhook names no call")
-    return sid
-
-
-class MissingCallError(ValueError):
-    """A webhook without a usable CallSid: nobody can say whose it is."""
-
-
-def _number(name: str, otherwise: int, *, digits: int = 9) -> int:
-    value = request.args.get(name, "")
-    return int(value) if value.isascii() and value.isdigit() and len(value) <= digits else otherwise
-
-
-def _seconds() -> int | None:
-    value: Any = request.form.get("CallDuration", "")
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 8 else None
 
 
 def _xml(document: str) -> Response:

@@ -22,7 +22,8 @@ from asr.transcript import Transcript as Heard
 from hotline.app import create_app
 from hotline.runtime import Runtime, build
 from hotline.schema import metadata
-from hotline.web.auth import DEVICE_COOKIE, set_pin
+from hotline.web.auth import DEVICE_COOKIE
+from hotline.web.pins import set_pin
 from tickets import devices, ledger, matters, service, understanding
 from tickets.models import (
     Fetch,

@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import queue
+import resource
 import socket
 import threading
 import time
@@ -290,6 +291,17 @@ def house(folder: Path) -> Iterator[House]:
                     asterisk.stop()
     finally:
         whole.app.stop()
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """A disk that takes no more: what is written beyond so many bytes of a file fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def prompt(seed: int = 1, seconds: float = 2.0) -> np.ndarray:

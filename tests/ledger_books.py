@@ -16,7 +16,7 @@ from hotline import ear
 from hotline.clock import SHANGHAI
 from hotline.config import read_hours
 from hotline.runtime import Runtime
-from hotline.web.auth import set_pin
+from hotline.web.pins import set_pin
 from tickets import footwork, handover, ledger, matters, roster, service
 from tickets.lifecycle import OPEN, Act, State
 from tickets.models import (

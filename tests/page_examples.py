@@ -18,6 +18,7 @@ from ivr.models import Call, Turn
 from ivr.parts import JINHUA, NUMBER_OF, Spot
 from ivr.takes import Origin
 from tickets import (
+    audit,
     checklist,
     dialling,
     feed,
@@ -165,6 +166,8 @@ def _office(desk: DeskHouse) -> None:
         for kind, (who, rows) in sheets.items():
             waiting_sheets.keep(session, kind, xlsx(rows), desk.people[who], now)
         admin = ledger.volunteer(desk.people["管理员"])
+        audit.ask(session, admin, now)
+        audit.answer(session, audit.verify(session), now)
         asked = {"accept_within_minutes": "45", "notice_urls": "json://127.0.0.1/x"}
         house_rules.change(session, desk.runtime.settings, asked, 0, admin, now)
         wang = session.get_one(Volunteer, desk.people["王秀兰"])
@@ -267,7 +270,6 @@ POSTED: dict[str, tuple[str, str, dict[str, str]]] = {
     ),
     "no matter": ("王秀兰", "/request/1/about", {"matter": ""}),
     "too late": ("王秀兰", "/request/3/undo", {}),
-    "a whole ledger": ("李主任", "/audit/verify", {}),
     "a check without a word": ("李主任", "/case/2/check", {"finding": "returned"}),
     "a matter without a name": (
         "李主任",

@@ -1,10 +1,14 @@
 """SIP written by hand, for what no decent telephone would send."""
 
 import socket
+import struct
 import time
 from itertools import count
 
+import numpy as np
 from softphone import free_port
+
+from ivr.exchange import g711
 
 _numbers = count(1)
 
@@ -95,3 +99,34 @@ class RawCaller:
 
     def bye(self) -> int:
         return self.answer_to(self.request("BYE", number=99))
+
+
+def rtp_header(kind: int, number: int, stamp: int, source: int) -> bytes:
+    return struct.pack("!BBHII", 0x80, kind, number, stamp, source)
+
+
+def send_sound(end: socket.socket, port: int, at: int, samples: np.ndarray, source: int) -> None:
+    payload = g711.encode(samples)
+    end.sendto(rtp_header(8, at // 160, at, source) + payload, ("127.0.0.1", port))
+
+
+def press_five(caller: RawCaller) -> None:
+    for number in range(10, 15):
+        event = struct.pack("!BBH", 5, 10, 160 * (number - 9))
+        caller.rtp.sendto(rtp_header(126, number, 320, 1) + event, ("127.0.0.1", caller.far_rtp))
+
+
+def listen_until_bye(caller: RawCaller) -> np.ndarray:
+    caller.sip.setblocking(False)
+    caller.rtp.settimeout(0.2)
+    heard = bytearray()
+    while True:
+        try:
+            if caller.sip.recv(65536).startswith(b"BYE "):
+                return g711.decode(bytes(heard))
+        except BlockingIOError:
+            pass
+        try:
+            heard += caller.rtp.recv(2000)[12:]
+        except TimeoutError:
+            continue

@@ -55,6 +55,7 @@ class ScriptedAsterisk:
         self.bridges: dict[str, list[str]] = {}
         self.sockets: list[web.WebSocketResponse] = []
         self.on_originate = "answer"  # or busy, silent, off, fail
+        self.tells_talk = True
         self._changed = threading.Condition()
 
     def __enter__(self) -> "ScriptedAsterisk":
@@ -215,6 +216,10 @@ class ScriptedAsterisk:
                 channel.silent = method == "POST"
             case ("POST", "ring"):
                 pass
+            case ("POST", "variable"):
+                if not self.tells_talk:
+                    return web.json_response({"message": "Unable to set"}, status=400)
+                assert query["variable"] == "TALK_DETECT(set)"
             case ("POST", "play", playback):
                 path = Path(query["media"].removeprefix("sound:") + ".wav")
                 channel.playing, channel.silent = playback, False
@@ -327,8 +332,26 @@ class ScriptedAsterisk:
     def hangs_up(self, channel: Channel) -> None:
         self.do(self._gone, channel, 16)
 
-    def falls_silent(self, channel: Channel) -> None:
+    def speaks(self, channel: Channel, *, on: bool) -> None:
+        self.do(
+            self._tell,
+            "ChannelTalkingStarted" if on else "ChannelTalkingFinished",
+            channel=self._json(channel),
+        )
+
+    def ends_the_recording(self, channel: Channel) -> None:
+        """For silence of its own measure, or length."""
         self.do(self._finish_recording, channel.recording)
+
+    def cannot_go_on(self, channel: Channel) -> None:
+        """Its disk is full: what it has of the recording is kept."""
+
+        def work() -> None:
+            self.stored[channel.recording] = _wav(channel.spoken)
+            self._tell("RecordingFailed", recording=self._recording(channel, "failed"))
+            channel.recording = ""
+
+        self.do(work)
 
     def drops_the_line(self) -> None:
         """The websocket breaks, as when Asterisk is started anew."""

@@ -157,6 +157,7 @@ DEFAULTS = {
 
 
 BINDS = 5
+PORTS_A_CALL = 4  # that sipp takes for sound, one call after the other
 
 
 def run(
@@ -176,9 +177,12 @@ def run(
     for _ in range(BINDS):
         for old in folder.glob("*errors.log"):
             old.unlink()
-        ports = ["-p", str(free_port()), "-mp", str(free_port(pair=True))]
+        own, media = free_port(), free_port(pair=True)
+        while any(-2 < taken - media < PORTS_A_CALL * (calls + 1) for taken in (own, port)):
+            media = free_port(pair=True)  # sound would be taken for SIP
         done = subprocess.run(
-            [*command, *ports], cwd=folder, capture_output=True, text=True, timeout=seconds + 10, check=False
+            [*command, "-p", str(own), "-mp", str(media)],
+            cwd=folder, capture_output=True, timeout=seconds + 10, check=False,
         )  # fmt: skip
         errors = "".join(p.read_text(errors="replace") for p in folder.glob("*errors.log"))
         if "Unable to bind" not in errors:  # it takes a port for pictures that nobody offered it

@@ -68,6 +68,7 @@ def test_from_the_door_to_a_house_that_is_ready(
 
 
 def residents_come_from_excel(page: Page) -> None:
+    page.click("text=管理")
     page.click("text=居民")
     page.click("text=从 Excel 来")
     rows: list[list[object]] = [
@@ -86,7 +87,7 @@ def residents_come_from_excel(page: Page) -> None:
     page.fill("#who", "wsz")
     page.get_by_role("button", name="找", exact=True).click()
     expect(page.get_by_role("heading", name="汪素珍")).to_be_visible()
-    page.click("text=返回今天的事")
+    page.click("text=返回管理")
 
 
 def somebody_joins(page: Page) -> None:
@@ -98,11 +99,11 @@ def somebody_joins(page: Page) -> None:
     expect(page.locator(".big")).to_have_text(re.compile(r"^\d{3} \d{3}$"))
     page.click("text=抄好了")
     expect(page.get_by_role("heading", name="胡爱珠，志愿者")).to_be_visible()
-    page.click("text=返回今天的事")
+    page.click("text=返回管理")
 
 
 def the_month_is_shared_out(page: Page, url: str, month: date) -> None:
-    page.click("text=看排班")
+    page.click("a:text-is('排班')")
     page.click("text=看下个月")
     page.click("text=自动排空着的班")
     expect(page.get_by_text(re.compile(r"胡爱珠：\d+ 班"))).to_be_visible()
@@ -117,6 +118,7 @@ def the_month_is_shared_out(page: Page, url: str, month: date) -> None:
     page.click("text=就这样，改好")
     page.click("text=返回排班")
     page.click("text=返回今天的事")
+    page.click("text=管理")
 
 
 def the_hours_are_set(page: Page) -> None:
@@ -127,7 +129,7 @@ def the_hours_are_set(page: Page) -> None:
     page.fill("#return_hours", "9点－11点半，14：30－18：00")
     page.click("button:has-text('记下来：给居民回电话')")
     expect(page.get_by_role("status")).to_contain_text("改好了：给居民回电话")
-    page.click("text=返回今天的事")
+    page.click("text=返回管理")
 
 
 def all_is_well(page: Page) -> None:

@@ -17,6 +17,8 @@ from ivr.models import Call
 from tickets import search
 from tickets.lifecycle import State
 from tickets.models import Recording, Ticket, Transcript
+from worker.jobs import Hands
+from worker.sweep import sweep
 
 
 @pytest.fixture
@@ -116,14 +118,29 @@ def test_sheets_are_masked_and_whoever_takes_one_is_written_down(desk: DeskHouse
 
 def test_the_ledger_is_verified_and_checks_are_drawn_and_found(desk: DeskHouse) -> None:
     ticket = desk.request()
-    reader = desk.visit("李主任").posts("/audit/verify")
-    assert "台账完整" in reader.text
+    reader = desk.visit("李主任").posts("/audit/verify").posts("/audit/verify")
+    assert "正在验台账" in reader.text
+    sweep(Hands(desk.runtime), None)
+    assert "台账完整，一共" in reader.opens("/audit").text
+    assert len(desk.ledger("verify")) == 1, "whoever asks again meanwhile waits for the same"
     assert "抽好了，一共 1 件" in reader.posts("/audit/draw").text
     assert "随机抽到" in reader.text
     assert "请先点一下" in reader.posts(f"/case/{ticket}/check").text
     assert "写一句" in reader.posts(f"/case/{ticket}/check", finding="returned").text
     reader.posts(f"/case/{ticket}/check", finding="returned", note="没有回电话")
     assert "李主任查过了：退回， 没有回电话" in reader.text
+
+
+def test_what_is_open_is_urged_and_goes_first(desk: DeskHouse) -> None:
+    for _ in range(2):
+        desk.request()
+        desk.clock.advance(60)
+    reader = desk.visit("李主任")
+    assert "写一句" in reader.posts("/case/2/again", do="urge").text
+    assert "排到志愿者今天的事最前面" in reader.posts("/case/2/again", do="urge", why="老人等急了").text  # fmt: skip
+    assert "李主任催快点办：老人等急了" in reader.text
+    wang = desk.visit("王秀兰").opens("/")
+    assert wang.text.index("1123-02") < wang.text.index("1123-01")
 
 
 def test_a_matter_is_looked_up_and_written_anew(desk: DeskHouse) -> None:

@@ -123,7 +123,9 @@ def test_a_softphone_rings_it_and_is_rung_back(running: Demo, tmp_path: Path) ->
 
     def message() -> Ticket | None:
         with db.reading() as session:
-            made = session.scalars(select(Recording).where(Recording.call_id.is_not(None))).first()
+            rung = select(Recording).join(Ticket, Ticket.id == Recording.ticket_id)
+            # what was rung in past months counts as real; what is rung now is a test
+            made = session.scalars(rung.where(Recording.call_id.is_not(None), Ticket.test)).first()
             return made.ticket if made and made.sha256 and made.transcript else None
 
     with Phone(tmp_path / "softphone", number="grandma") as grandma:  # no number of her own
@@ -168,7 +170,8 @@ def test_its_recordings_are_written_down_by_its_own_ear_and_its_ledger_is_whole(
 
     def written_down() -> list[str]:
         with db.reading() as session:
-            return [text for text in session.scalars(select(Transcript.text)) if sample_of(text)]
+            asked = select(Transcript.text).join(Recording).where(Recording.call_id.is_(None))
+            return [text for text in session.scalars(asked) if sample_of(text)]
 
     spoken = sum(bool(past.sample) for past in seeds.PAST)
     until(lambda: len(written_down()) == spoken, why="every recording has its text")

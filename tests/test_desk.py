@@ -124,6 +124,15 @@ def test_what_the_machine_did_not_hear_is_said_so(desk: DeskHouse) -> None:
     assert "请听原音 机器没听清" in wang.opens(f"/request/{ticket}").text
 
 
+def test_a_recording_whose_end_is_lost_says_so(desk: DeskHouse) -> None:
+    ticket = desk.request()
+    wang = desk.visit("王秀兰")
+    assert "后面的话没录上" not in wang.opens(f"/request/{ticket}").text
+    with desk.runtime.db.writing() as session:
+        session.get_one(Recording, 1).cut_short = True
+    assert "后面的话没录上" in wang.opens(f"/request/{ticket}").text
+
+
 MISTAKES = {
     "no_button": ({"act": "dance"}, "请再点一次"),
     "no_why": ({"act": "withdraw"}, "请先选一个原因"),

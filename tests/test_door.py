@@ -8,7 +8,8 @@ from conftest import HandClock
 from desk_house import BASE, PIN, DeskHouse, open_desk
 
 from hotline.web import guard
-from hotline.web.auth import WeakPinError, secret_key, set_pin
+from hotline.web.auth import secret_key
+from hotline.web.pins import WeakPinError, set_pin
 from tickets.models import Role, Volunteer
 
 

@@ -3,11 +3,13 @@
 import multiprocessing
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from exchange_house import OUR_NUMBER, House, Running, find, house, prompt, until, wav_bytes
 from scripted_asterisk import PASSWORD, USER, ScriptedAsterisk
@@ -17,6 +19,7 @@ from ivr.exchange.server import main
 from ivr.exchange.settings import Asterisk, EngineKind, ExchangeSettings, Trunk
 
 GREETING, REQUEST = prompt(1, 3.0), prompt(7, 2.0)
+SOFTLY = (REQUEST * 10 ** (-30 / 20)).astype(np.int16)
 MESSAGE = (
     '<Record action="/kept" maxLength="60" timeout="8" finishOnKey="" playBeep="false"'
     ' recordingStatusCallback="/recorded"/><Redirect>/empty</Redirect>'
@@ -71,7 +74,7 @@ def test_a_caller_presses_speaks_and_hangs_up(scene: Scene) -> None:
     scene.asterisk.wait_for("DELETE", "playbacks/")
     assert sum(map(len, grandma.heard)) < len(GREETING)  # the key cut it short
     asked = scene.asterisk.wait_for("POST", "/record")
-    assert (asked["maxDurationSeconds"], asked["maxSilenceSeconds"]) == ("60", "8")
+    assert (asked["maxDurationSeconds"], asked["maxSilenceSeconds"]) == ("60", "0")
     grandma.spoken = REQUEST
     scene.asterisk.hangs_up(grandma)
     kept = scene.home.app.wait_for("/kept", Digits="hangup")
@@ -87,15 +90,56 @@ def test_silence_ends_a_message_and_an_empty_one_falls_through(scene: Scene) -> 
     scene.home.app.pages["/kept"] = lambda form: "<Hangup/>"
     grandma = scene.asterisk.rings("anonymous")
     scene.asterisk.wait_for("POST", "/record")
-    scene.asterisk.falls_silent(grandma)
+    scene.asterisk.ends_the_recording(grandma)
     scene.home.app.wait_for("/empty")
     scene.asterisk.wait_for("POST", "/record", count=2)
     grandma.spoken = REQUEST
-    scene.asterisk.falls_silent(grandma)
+    scene.asterisk.ends_the_recording(grandma)
     kept = scene.home.app.wait_for("/kept")
     assert "Digits" not in kept.form
     scene.home.app.wait_for("/status")
     assert grandma.cause == 16
+
+
+def test_a_soft_voice_is_no_silence(scene: Scene) -> None:
+    """Asterisk's own threshold is far above an old person's voice: silence is told by ours."""
+    scene.home.app.pages["/voice"] = lambda form: MESSAGE.replace('timeout="8"', 'timeout="1"')
+    scene.home.app.pages["/kept"] = lambda form: "<Hangup/>"
+    grandma = scene.asterisk.rings("13812345678")
+    scene.asterisk.wait_for("POST", "/record")
+    scene.asterisk.speaks(grandma, on=True)
+    time.sleep(1.5)  # she speaks for longer than the silence that ends a message
+    assert not any("stop" in path for _, path, _ in scene.asterisk.commands)
+    grandma.spoken = SOFTLY
+    scene.asterisk.speaks(grandma, on=False)
+    scene.asterisk.wait_for("POST", "/stop")
+    kept = scene.home.app.wait_for("/kept")
+    assert find(SOFTLY, scene.exchange.recording(kept.form["RecordingSid"]))[0] >= 0.9
+
+
+def test_an_asterisk_that_cannot_tell_talk_measures_silence_itself(scene: Scene) -> None:
+    scene.asterisk.tells_talk = False
+    scene.home.app.pages["/voice"] = lambda form: MESSAGE
+    grandma = scene.asterisk.rings("13812345678")
+    assert scene.asterisk.wait_for("POST", "/record")["maxSilenceSeconds"] == "8"
+    grandma.spoken = REQUEST
+    scene.asterisk.ends_the_recording(grandma)
+    scene.home.app.wait_for("/kept")
+
+
+def test_asterisks_disk_is_full_while_she_speaks(scene: Scene) -> None:
+    """What it has is kept and told as cut short, and she is asked again."""
+    scene.home.app.pages["/voice"] = lambda form: MESSAGE
+    scene.home.app.pages["/empty"] = lambda form: MESSAGE
+    grandma = scene.asterisk.rings("13812345678")
+    scene.asterisk.wait_for("POST", "/record")
+    grandma.spoken = REQUEST
+    scene.asterisk.cannot_go_on(grandma)
+    scene.home.app.wait_for("/empty")
+    recorded = scene.home.app.wait_for("/recorded", RecordingStatus="completed", ErrorCode="507")
+    assert find(REQUEST, scene.exchange.recording(recorded.form["RecordingSid"]))[0] >= 0.9
+    scene.asterisk.wait_for("POST", "/record", count=2)
+    assert scene.home.app.count("/kept") == 0
 
 
 def test_a_withheld_number_stays_withheld(scene: Scene) -> None:

@@ -1,7 +1,6 @@
 """What comes in broken, hostile or not at all: refused or ended politely, and other calls go on."""
 
 import json
-import socket
 import struct
 import time
 from collections.abc import Iterator
@@ -23,15 +22,12 @@ from exchange_house import (
     wav_bytes,
 )
 from flask import Response
-from raw_sip import RawCaller, sdp
+from raw_sip import RawCaller, listen_until_bye, sdp
 from softphone import RATE, Phone
-from sqlalchemy import text
-from twilio.base.exceptions import TwilioRestException
 
 from ivr.exchange import g711
 
 WAIT = '<Gather action="/turn" numDigits="1" timeout="60" finishOnKey=""/>'
-REQUEST, THANKS = prompt(7, 1.0), prompt(8, 1.0)
 BAD_SDP = sdp(4000, "8", "a=rtpmap:x PCMA\r\nm=audio none RTP/AVP 8\r\n")
 
 
@@ -131,48 +127,6 @@ def test_no_peer_gets_no_answer(home: House) -> None:
             stranger.sip.recv(100)
 
 
-def test_sound_from_a_stranger_is_left_out(home: House) -> None:
-    home.app.pages["/voice"] = lambda form: (
-        '<Record action="/kept" maxLength="20" timeout="10" playBeep="false"/>'
-    )
-    exchange = home.exchange()
-    mine, theirs = prompt(5, 1.5), prompt(6, 1.5)
-    with RawCaller(exchange.sip_port) as caller:
-        assert caller.invite() == 200
-        exchange.wait_for_recording()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-            began = time.monotonic()
-            for at in range(0, len(mine), 160):
-                time.sleep(max(0.0, began + at / 8000 - time.monotonic()))  # a phone's pace
-                _rtp(caller.rtp, caller.far_rtp, at, mine[at : at + 160], 1)
-                _rtp(stranger, caller.far_rtp, at, theirs[at : at + 160], 2)
-        assert caller.bye() == 200
-        kept = home.app.wait_for("/kept")
-    recording = exchange.recording(kept.form["RecordingSid"])
-    middle = slice(2000, 10000)  # the first and last frames depend on when the recording began
-    assert came_through(mine[middle], recording) >= MOST
-    assert came_through(theirs[middle], recording) == 0
-
-
-def test_keys_whose_end_is_lost_and_broken_ones(home: House) -> None:
-    exchange = home.exchange()
-    with RawCaller(exchange.sip_port) as caller:
-        assert caller.invite() == 200
-        home.app.wait_for("/voice")
-        for number, payload in enumerate([b"", b"\x05", struct.pack("!BBH", 77, 10, 160)]):
-            caller.rtp.sendto(_header(126, number, 160, 1) + payload, ("127.0.0.1", caller.far_rtp))
-        _press_five(caller)  # the key goes down; no packet says that it comes up
-        assert home.app.wait_for("/turn").form["Digits"] == "5"
-
-
-def test_no_sound_at_all(home: House) -> None:
-    exchange = home.exchange(no_media_seconds=0.5)
-    with RawCaller(exchange.sip_port) as caller:
-        assert caller.invite() == 200
-        assert caller.receive()[0].startswith("BYE ")
-        home.app.wait_for("/status", CallStatus="completed")
-
-
 def test_a_call_without_end(home: House) -> None:
     exchange = home.exchange(max_call_seconds=1)
     with RawCaller(exchange.sip_port) as caller:
@@ -218,7 +172,7 @@ def test_a_dead_application_is_apologised_for(home: House) -> None:
     exchange = home.exchange(voice_url="http://127.0.0.1:9/voice", apology=sorry, webhook_seconds=1)
     with RawCaller(exchange.sip_port) as caller:
         assert caller.invite() == 200
-        heard = _listen_until_bye(caller)
+        heard = listen_until_bye(caller)
         home.app.wait_for("/status", CallStatus="completed")
     spoken = g711.decode(exchange.ask(exchange.exchange.sounds.say(sorry)).alaw)
     assert came_through(spoken, heard) >= MOST
@@ -268,60 +222,6 @@ def test_the_application_dies_in_mid_call_and_hears_the_end_when_it_is_back(
     assert all(request.signed for request in home.app.requests)
 
 
-def test_a_full_disk(home: House) -> None:
-    home.app.pages["/voice"] = lambda form: (
-        '<Record action="/kept" playBeep="false"/><Redirect>/empty</Redirect>'
-    )
-    home.app.pages["/fallback"] = lambda form: "<Hangup/>"
-    exchange = home.exchange(min_free_bytes=1 << 60, fallback_url=f"{home.app.base}/fallback")
-    with RawCaller(exchange.sip_port) as caller:
-        assert caller.invite() == 200
-        home.app.wait_for("/fallback")
-        assert caller.receive()[0].startswith("BYE ")
-    assert home.app.count("/kept") == home.app.count("/empty") == 0
-
-
-def test_a_disk_that_no_longer_takes_anything(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What she said is safe and her call goes on; when the disk is well again, all of it is told."""
-    home.app.pages["/voice"] = lambda form: (
-        '<Record action="/kept" playBeep="false" finishOnKey="5" timeout="60"'
-        ' recordingStatusCallback="/recorded"/>'
-    )
-    home.app.sounds["/thanks.wav"] = wav_bytes(THANKS)
-    home.app.pages["/kept"] = lambda form: "<Play>/thanks.wav</Play>"
-    exchange = home.exchange()
-    monkeypatch.setattr("ivr.exchange.call.FULL_DISK_SECONDS", 0.05)
-
-    def takes_nothing(so: bool) -> None:
-        pragma = text(f"PRAGMA query_only={int(so)}")
-        exchange.ask(exchange.exchange.store.do(lambda session: session.execute(pragma)))
-
-    with RawCaller(exchange.sip_port) as caller:
-        assert caller.invite() == 200
-        exchange.wait_for_recording()
-        takes_nothing(True)
-        for at in range(0, len(REQUEST), 160):
-            _rtp(caller.rtp, caller.far_rtp, at, REQUEST[at : at + 160], 1)
-        _press_five(caller)
-        heard = _listen_until_bye(caller)
-    assert came_through(THANKS, heard) >= MOST
-    sid = home.app.wait_for("/kept", Digits="5").form["RecordingSid"]
-    assert home.app.count("/recorded") == home.app.count("/status") == 0
-    with pytest.raises(TwilioRestException) as refused:
-        exchange.client.calls.create(to="+8613812345678", from_=OUR_NUMBER, url=home.app.base)
-    assert refused.value.status == 500
-    takes_nothing(False)
-    home.app.wait_for("/recorded", RecordingSid=sid)
-    home.app.wait_for("/status", CallStatus="completed")
-    assert came_through(REQUEST, exchange.recording(sid)) >= MOST
-
-
-def _press_five(caller: RawCaller) -> None:
-    for number in range(10, 15):
-        event = struct.pack("!BBH", 5, 10, 160 * (number - 9))
-        caller.rtp.sendto(_header(126, number, 320, 1) + event, ("127.0.0.1", caller.far_rtp))
-
-
 def test_a_prompt_that_is_no_sound_is_left_out(home: House) -> None:
     junk = {
         "/empty.wav": b"",
@@ -369,28 +269,3 @@ def _post_call(base: str, to: str, app: str) -> int:
     )
     json.loads(answer.text)
     return answer.status_code
-
-
-def _header(kind: int, number: int, stamp: int, source: int) -> bytes:
-    return struct.pack("!BBHII", 0x80, kind, number, stamp, source)
-
-
-def _rtp(end: socket.socket, port: int, at: int, samples: np.ndarray, source: int) -> None:
-    payload = g711.encode(samples)
-    end.sendto(_header(8, at // 160, at, source) + payload, ("127.0.0.1", port))
-
-
-def _listen_until_bye(caller: RawCaller) -> np.ndarray:
-    caller.sip.setblocking(False)
-    caller.rtp.settimeout(0.2)
-    heard = bytearray()
-    while True:
-        try:
-            if caller.sip.recv(65536).startswith(b"BYE "):
-                return g711.decode(bytes(heard))
-        except BlockingIOError:
-            pass
-        try:
-            heard += caller.rtp.recv(2000)[12:]
-        except TimeoutError:
-            continue

@@ -32,7 +32,7 @@ GRANDMA = "13812345678"
 GRANDMA_E164 = "+8613812345678"
 GREETING, SPEAK, NEWS = prompt(1, 4.0), prompt(2, 1.0), prompt(3, 1.5)
 REQUEST = prompt(7, 2.0)
-SOFTLY = (REQUEST * 10 ** (-24 / 20)).astype(np.int16)  # an old person, far from the handset
+SOFTLY = (prompt(8, 4.0) * 10 ** (-30 / 20)).astype(np.int16)  # an old person, far from the handset
 
 ASK = (
     '<Gather action="/turn" method="POST" numDigits="1" timeout="4" finishOnKey="">'
@@ -116,6 +116,7 @@ def test_nobody_presses_anything_and_the_message_is_kept_all_the_same(
     assert home.app.count("/turn") == 0
     recording = exchange.recording(kept.form["RecordingSid"])
     assert came_through(SOFTLY, recording) >= MOST
+    assert came_through(SOFTLY[-RATE:], recording) >= MOST  # to the end
     assert came_through(GREETING, grandma.heard()) >= MOST  # µ-law on the wire, whole
 
 
@@ -321,11 +322,15 @@ def test_a_restart_ends_calls_and_reports_them(home: House, tmp_path: Path) -> N
         grandma.says(REQUEST)
         exchange.stop()
         grandma.wait_for("CALL_CLOSED")
-    kept = home.app.wait_for("/kept", Digits="hangup")
+    kept = home.app.wait_for("/kept", Digits="hangup", ErrorCode="507")  # she was not done
     home.app.wait_for("/status", CallStatus="completed")
     again = home.exchange()
     assert came_through(REQUEST, again.recording(kept.form["RecordingSid"])) >= MOST
     assert again.client.calls(kept.form["CallSid"]).fetch().status == "completed"
+    assert again.client.recordings(kept.form["RecordingSid"]).delete()
+    with pytest.raises(requests.HTTPError, match="404"):
+        again.recording(kept.form["RecordingSid"])
+    assert not list((again.settings.data_folder / "recordings").iterdir())
 
 
 def test_a_crash_loses_two_seconds_and_no_call(home: House, tmp_path: Path) -> None:
@@ -347,7 +352,7 @@ def test_a_crash_loses_two_seconds_and_no_call(home: House, tmp_path: Path) -> N
         process.join()
         process.close()
     again = home.exchange()
-    recorded = home.app.wait_for("/recorded", RecordingStatus="completed")
+    recorded = home.app.wait_for("/recorded", RecordingStatus="completed", ErrorCode="507")
     ended = home.app.wait_for("/status", CallStatus="completed")
     assert recorded.form["CallSid"] == ended.form["CallSid"]
     assert came_through(REQUEST, again.recording(recorded.form["RecordingSid"])) >= MOST

@@ -1,19 +1,29 @@
 """The exchange's parts by themselves: TwiML, G.711, levels, speech, safety, REST, the self-test."""
 
 import asyncio
-import resource
 import subprocess
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from exchange_house import ACCOUNT, OUR_NUMBER, TOKEN, House, find, house, prompt
+from exchange_house import (
+    ACCOUNT,
+    OUR_NUMBER,
+    TOKEN,
+    House,
+    files_no_larger_than,
+    find,
+    house,
+    prompt,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from softphone import free_port, read_wav, write_wav
+from sqlalchemy import event, select, text
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.rest import Client
 
@@ -27,6 +37,7 @@ from ivr.exchange.retransmission import RetransmittingTransport
 from ivr.exchange.safety import Gate, NotAllowedError, dialled
 from ivr.exchange.settings import EngineKind, ExchangeSettings, Trunk, WrongExchangeSettingsError
 from ivr.exchange.speech import Speaker
+from ivr.exchange.store import NotKeptError, RecordingRow, Store
 
 GOOD = ExchangeSettings(
     account_sid=ACCOUNT,
@@ -156,16 +167,6 @@ def test_packets_out_of_order_and_lost_ones_keep_their_places(tmp_path: Path) ->
     assert not list(tmp_path.glob("*.?law"))
 
 
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_recording_takes_its_room_before_a_word_is_said(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "RE1.wav", g711.PCMA, TakeLimits(10, 10, ""))
     taken = sum(path.stat().st_blocks * 512 for path in tmp_path.iterdir())
@@ -184,10 +185,41 @@ def test_a_disk_that_failed_for_a_moment_costs_nothing(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "RE1.wav", g711.PCMA, TakeLimits(10, 10, ""))
     with files_no_larger_than(8_000):
         recorder.put(sound[:16_000], 0)
+        recorder.put(sound[16_000:], 16_000)  # waits in memory
         with pytest.raises(OSError, match="large"):
-            recorder.put(sound[16_000:], 16_000)
-    assert recorder.finish() == 4.0
+            recorder.finish()
+    recorder.finish()
+    assert recorder.kept_seconds == 4.0
     assert find(g711.decode(sound), read_wav(tmp_path / "RE1.wav"))[0] > 0.99
+
+
+def test_what_is_written_at_once_is_written_together_and_one_fault_is_one_fault(
+    tmp_path: Path,
+) -> None:
+    async def work() -> None:
+        store = Store(tmp_path)
+        commits: list[object] = []
+        event.listen(store._engine, "commit", commits.append)
+        held = threading.Event()
+        first = asyncio.create_task(store.do(lambda _: held.wait(10)))
+        rows = [RecordingRow(sid=f"RE{n}", call_sid="CA1", started_at="") for n in range(20)]
+        others = [asyncio.create_task(store.save(row)) for row in rows]
+        await asyncio.sleep(0)  # all of them wait for the first
+        held.set()
+        await asyncio.gather(first, *others)
+        assert len(commits) == 1  # the first wrote nothing
+        wrong = store.do(lambda session: session.execute(text("no SQL")))
+        for row in rows:
+            row.status = "completed"
+        saves = [store.save(row) for row in rows]
+        fault, *none = await asyncio.gather(wrong, *saves, return_exceptions=True)
+        assert isinstance(fault, NotKeptError)
+        assert none == [None] * 20
+        kept = await store.do(lambda session: session.scalars(select(RecordingRow.status)).all())
+        assert list(kept) == ["completed"] * 20
+        store.close()
+
+    asyncio.run(work())
 
 
 def test_words_are_spoken_once_and_kept(tmp_path: Path) -> None:

@@ -132,6 +132,12 @@ class Line:
             rows = session.scalars(select(Recording).order_by(Recording.id))
             return [row.transcript.text for row in rows if row.sha256 and row.transcript]
 
+    def is_cut_short(self) -> bool:
+        """Whether the newest recording is known to lack its end."""
+        with self.db.reading() as session:
+            newest = select(Recording.cut_short).order_by(Recording.id.desc()).limit(1)
+            return session.scalars(newest).one()
+
     def newest_call(self) -> CallStatus:
         with self.db.reading() as session:
             newest = select(Call.status).order_by(Call.id.desc()).limit(1)
@@ -235,6 +241,7 @@ def test_the_exchange_goes_in_mid_message(
     line.kills("hotline.cli exchange", how)
     line.until(lambda: len(line.texts()) > before, "what she said is written down")
     assert "水费" in line.texts()[-1]
+    line.until(line.is_cut_short, "whoever listens to it is told that its end is missing")
     line.until(lambda: line.newest_call() is CallStatus.COMPLETED, "its end was reported")
     grandma.hangs_up()  # where nobody could tell her phone
     grandma.wait_for("CALL_CLOSED")

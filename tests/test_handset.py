@@ -24,9 +24,9 @@ from hotline.phone import CallerKind, read_caller
 from hotline.web import call_steps, callers, reader, visitors
 from hotline.web.handset import SAMPLES
 from ivr.carrier import CarrierError
-from ivr.engine import Each, Fork, Tell
 from ivr.flow import FLOWS
 from ivr.models import Call
+from ivr.steps import Each, Fork, Tell
 from tickets import counting, promises
 from tickets.counting import Period
 from tickets.lifecycle import State

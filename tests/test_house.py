@@ -10,8 +10,9 @@ import pytest
 
 from hotline import config
 from ivr import engine, prompts
-from ivr.engine import Each, End, Find, Fork, Heard, Menu, Place, Record, Tell, Way
+from ivr.engine import Heard, Place, Way
 from ivr.flow import FLOWS
+from ivr.steps import Each, End, Find, Fork, Menu, Record, Step, Tell, steps_from
 
 ROOT = Path(__file__).parent.parent
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -84,7 +85,7 @@ def test_every_step_is_reached_and_leads_to_a_step(flow: str) -> None:
         name = frontier.pop()
         if name not in reached:
             reached.add(name)
-            frontier += list(engine.steps_from(steps[name]))
+            frontier += list(steps_from(steps[name]))
     assert reached == set(steps)
 
 
@@ -103,7 +104,7 @@ def test_doing_one_thing_for_ever_always_ends_the_call(flow: str, stubborn: Hear
 @pytest.mark.parametrize(
     ("flow", "step"), STEPS, ids=lambda value: value if isinstance(value, str) else value.name
 )
-def test_any_answer_to_any_step_leads_on(flow: str, step: engine.Step) -> None:
+def test_any_answer_to_any_step_leads_on(flow: str, step: Step) -> None:
     if isinstance(step, Fork | Tell | Each):
         return
     for facts, heard in product(FACTS[:6], WAYS + KEYS):
@@ -130,7 +131,7 @@ def test_a_menu_is_short_and_says_the_function_before_the_key(menu: Menu) -> Non
 @pytest.mark.parametrize(
     ("flow", "step"), STEPS, ids=lambda value: value if isinstance(value, str) else value.name
 )
-def test_zero_always_finds_a_person(flow: str, step: engine.Step) -> None:
+def test_zero_always_finds_a_person(flow: str, step: Step) -> None:
     if isinstance(step, Menu) and step.name != "outings":  # there it is a number
         assert step.keys.get("0") in {"person", "committee"}
     if isinstance(step, Record) and step.name != "all_busy":

@@ -54,7 +54,7 @@ def test_the_second_outing_says_why_and_is_never_blocked(wang: Visit, desk: Desk
     assert 'value="中医院药房"' in wang.page.text, "nothing typed is lost"
     wang.posts("/request/1/outing", **second, reason="materials")
     assert "出门 2 次，超过一次了" in wang.text
-    assert "去了 中医院药房 ，办成了：东西没带齐" in wang.text
+    assert "去了 中医院药房 ，办成了，上次没成是因为：东西没带齐" in wang.text
     assert "还没还： 医保卡" in wang.text
     wang.posts("/request/1/carried/1/back")
     assert "王秀兰说还了" in wang.text

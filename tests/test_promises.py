@@ -31,8 +31,9 @@ from tickets.models import (
     Transcript,
 )
 from tickets.suggestion import Suggestion
+from worker import holders
 from worker import queue as queues
-from worker.sweep import sweep
+from worker.sweep import release_the_dead, sweep
 
 
 def states(house: TestHouse, duty: Duty) -> list[PromiseState]:
@@ -62,12 +63,16 @@ def test_two_hands_do_not_keep_one_promise_twice(house: TestHouse, line: Company
     leaves_a_message(line)
     now = house.clock.now()
     lease = timedelta(minutes=5)
+    boot, _, rest = holders.draw_token().split("-", 2)
+    elsewhere = f"{boot}-another container-{rest}"
     with house.runtime.db.writing() as session:
         (fetch,) = session.scalars(select(Promise.id).where(Promise.duty == Duty.FETCH))
-        first = promises.take(session, fetch, now, lease)
+        first = promises.take(session, fetch, now, lease, elsewhere)
         assert first is not None
         token = first.lease_token
-        assert promises.take(session, fetch, now, lease) is None
+        assert promises.take(session, fetch, now, lease, elsewhere) is None
+    release_the_dead(house.hands)
+    assert not house.hands.keep(fetch)  # nobody here sees whether it is dead
     house.clock.advance(301)
     assert house.hands.keep(fetch)  # the lease ran out: another may
     with house.runtime.db.writing() as session:
@@ -95,10 +100,24 @@ def test_a_worker_killed_between_fetch_and_commit_costs_nothing(
     assert worker.exitcode == -signal.SIGKILL
     monkeypatch.undo()
     assert not house.hands.keep(fetch)  # still in the dead hand
-    house.clock.advance(3600)
-    house.books.works()
+    release_the_dead(house.hands)
+    assert house.hands.keep(fetch)
     assert states(house, Duty.FETCH) == [PromiseState.KEPT]
     assert len(list(house.runtime.store.keys())) == 1
+
+
+@ON_BOTH
+def test_what_was_in_hand_when_the_machine_went_down_is_free_where_there_is_one_machine(
+    house: TestHouse, line: Company
+) -> None:
+    leaves_a_message(line)
+    now, lease = house.clock.now(), timedelta(minutes=5)
+    _, rest = holders.draw_token().split("-", 1)
+    with house.runtime.db.writing() as session:
+        (fetch,) = session.scalars(select(Promise.id).where(Promise.duty == Duty.FETCH))
+        assert promises.take(session, fetch, now, lease, f"before-{rest}")
+    release_the_dead(house.hands)
+    assert house.hands.keep(fetch) == house.runtime.db.is_sqlite
 
 
 def test_an_ear_that_dies_twice_leaves_the_recording_to_a_person(

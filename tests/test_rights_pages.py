@@ -15,6 +15,8 @@ from hotline.clock import SHANGHAI
 from tickets import ledger, service
 from tickets.lifecycle import Act
 from tickets.models import Recording, Resident, Ticket
+from worker.jobs import Hands
+from worker.sweep import sweep
 
 
 @pytest.fixture
@@ -88,5 +90,7 @@ def test_a_broken_ledger_is_named_and_not_sealed(desk: DeskHouse) -> None:
     desk.clock.set(datetime(2026, 12, 1, 9, tzinfo=SHANGHAI))
     reader = desk.visit("李主任").posts("/audit/seal?month=2026-11")
     assert "台账不对，不封存。第 2 行被改过" in reader.text
-    assert "台账有问题：第 2 行被改过" in reader.posts("/audit/verify").text
+    reader.posts("/audit/verify")
+    sweep(Hands(desk.runtime), None)
+    assert "台账有问题：第 2 行被改过" in reader.opens("/audit").text
     assert desk.ledger("seal") == []

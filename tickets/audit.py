@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, LargeBinary, Text, cast, func, select
+from sqlalchemy import ColumnElement, LargeBinary, Text, cast, func, select, update
 from sqlalchemy.orm import Session
 
-from tickets.books import LedgerMark
-from tickets.ledger import ERASE_WORDS, LEDGER, digest, seal
+from tickets import ledger, promises
+from tickets.books import LedgerMark, Verification
+from tickets.ledger import ERASE_WORDS, LEDGER, Person, digest, seal
+from tickets.models import Duty
 
 BATCH = 1000
 
@@ -72,6 +74,28 @@ def verify(session: Session, beside: list[Mark] | None = None) -> Verdict:
             f"第 {sequence + 1} 行起不见了：{last.by}记下有 {last.sequence} 行，现在只到第 {sequence} 行。",
         )
     return Verdict(lines, sequence, previous, fault, erased)
+
+
+def ask(session: Session, by: Person, now: datetime) -> int | None:
+    """Have the hands read every line; answers the promise to ring for, None if they are at it."""
+    newest = newest_look(session)
+    if newest and newest.found_at is None:
+        return None
+    session.add(Verification(asked_at=now, asked_by=by.volunteer_id))
+    ledger.write(session, at=now, person=by, act="verify", object_kind="ledger", object_id=None)
+    return promises.make(session, Duty.VERIFY, now).id
+
+
+def answer(session: Session, verdict: Verdict, now: datetime) -> None:
+    """What was found, for everybody who asked."""
+    asked = update(Verification).where(Verification.found_at.is_(None))
+    fault = verdict.fault.sentence[:300] if verdict.fault else None
+    session.execute(asked.values(found_at=now, lines=verdict.lines, fault=fault))
+
+
+def newest_look(session: Session) -> Verification | None:
+    """The last time that somebody had the ledger read."""
+    return session.scalar(select(Verification).order_by(Verification.id.desc()).limit(1))
 
 
 def head(session: Session, at: datetime, *, cut: bool = False) -> LedgerMark | None:

@@ -38,6 +38,20 @@ class Seal(Base):
     size_bytes: Mapped[int]
 
 
+class Verification(Base):
+    """That somebody had the whole ledger read, and what was found. Asked for at the desk, answered by
+    the hands: a million lines take longer than a page may."""
+
+    __tablename__ = "verifications"
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    asked_by: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"))
+    found_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    lines: Mapped[int | None] = mapped_column(default=None)
+    fault: Mapped[str | None] = mapped_column(String(300), default=None)  # for the committee
+
+
 class Suspicion(StrEnum):
     """Why a request is looked at again."""
 

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from openpyxl.utils.datetime import WINDOWS_EPOCH, from_excel
-
 from hotline.phone import NotAPhoneError, Phone
 from tickets.imports import WrongCellError
 
@@ -27,6 +25,8 @@ def day(value: Any, near: date, epoch: Any = None) -> date:
     text = str(value or "").strip()
     try:
         if re.fullmatch(r"\d{5}(\.\d+)?", text):
+            from openpyxl.utils.datetime import WINDOWS_EPOCH, from_excel  # it loads numpy
+
             counted = from_excel(float(text), epoch or WINDOWS_EPOCH)
             if isinstance(counted, datetime):
                 return counted.date()

@@ -149,11 +149,17 @@ ANSWERED = Cohort(
 )  # fmt: skip
 COHORTS = (OFFERED, RING_BACKS, CONTACTS, REGISTERED, LIMITS, DONE, ANSWERED)
 
-message_left = exists().where(
-    Recording.call_id == CALLS.c.id,
-    Recording.superseded.is_(False),
-    Recording.fetch != Fetch.FAILED,
-)
+# Counted, where EXISTS would say the same: PostgreSQL then reads all recordings for fifty calls.
+message_left = (
+    select(func.count())
+    .where(
+        Recording.call_id == CALLS.c.id,
+        Recording.superseded.is_(False),
+        Recording.fetch != Fetch.FAILED,
+    )
+    .correlate(CALLS)
+    .scalar_subquery()
+) > 0
 _in_time = and_(Ticket.contacted_at.is_not(None), Ticket.contacted_at <= Ticket.contact_by)
 _on_time = and_(Ticket.done_at.is_not(None), Ticket.done_at <= Ticket.done_by)
 passed_on = exists().where(

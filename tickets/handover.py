@@ -6,7 +6,7 @@ Whoever took a request first keeps it until another accepts it (首接负责).
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, select
+from sqlalchemy import Text, cast, exists, or_, select
 from sqlalchemy.orm import Session
 
 from tickets import ledger, promises, roster, service
@@ -87,11 +87,15 @@ def write_note(session: Session, shift: Shift, text: str, by: Person, now: datet
 
 
 def unheard(session: Session, volunteer_id: int) -> Sequence[HandOver]:
-    """What was left to this person and not heard yet, the oldest first."""
+    """What was left to this person and not heard yet, the oldest first; nothing is not worth hearing."""
+    something = or_(HandOver.note != "", cast(HandOver.passed, Text) != "[]")
     return session.scalars(
         select(HandOver)
         .where(
-            HandOver.to_id == volunteer_id, HandOver.at.is_not(None), HandOver.heard_at.is_(None)
+            HandOver.to_id == volunteer_id,
+            HandOver.at.is_not(None),
+            HandOver.heard_at.is_(None),
+            something,
         )
         .order_by(HandOver.at, HandOver.id)
     ).all()

@@ -137,3 +137,11 @@ class DutyTime:
         if begun == 0:
             return timedelta()
         return self._before[begun - 1] + min(at, self._ends[begun - 1]) - self._starts[begun - 1]
+
+
+def span(starts_at: datetime, ends_at: datetime) -> str:
+    """14:00–17:00, 16:00–24:00, 20:00–次日08:00"""
+    until = f"{ends_at:%H:%M}"
+    if ends_at.date() > starts_at.date():
+        until = "24:00" if until == "00:00" else f"次日{until}"
+    return f"{starts_at:%H:%M}–{until}"

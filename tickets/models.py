@@ -170,6 +170,7 @@ class Recording(Base):
     superseded: Mapped[bool] = mapped_column(default=False)  # the caller said it again
     reply: Mapped[bool] = mapped_column(default=False)  # spoken in a return call
     claimed_seconds: Mapped[float | None] = mapped_column(default=None)  # by the carrier's word
+    cut_short: Mapped[bool] = mapped_column(default=False)  # its end is lost, the carrier says
     fetch: Mapped[Fetch] = mapped_column(_kept(Fetch), default=Fetch.WANTED)
     key: Mapped[str | None] = mapped_column(String(200), default=None)  # name in the store
     media_type: Mapped[str] = mapped_column(String(40), default="")
@@ -240,7 +241,7 @@ class Promise(Base):
     state: Mapped[PromiseState] = mapped_column(_kept(PromiseState), default=PromiseState.OPEN)
     attempts: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
-    lease_token: Mapped[str | None] = mapped_column(String(32), default=None)
+    lease_token: Mapped[str | None] = mapped_column(String(64), default=None)
     settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
     result: Mapped[str] = mapped_column(String(200), default="")
     ticket: Mapped[Ticket | None] = relationship(init=False, back_populates="promises")

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from hotline.clock import SHANGHAI
 from hotline.config import Settings
 from tickets import coverage, roster
-from tickets.hours import is_workday
+from tickets.hours import is_workday, span
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def board(session: Session, settings: Settings, first: date, days: int) -> list[
             if row.starts_at.date() == day
         ] + [(*gap, "", "") for gap in coverage.gaps(needed.of(day), rows)]  # fmt: skip
         shifts = [
-            BoardShift(f"{start:%H:%M}–{end:%H:%M}", name, substitute)
+            BoardShift(span(start, end), name, substitute)
             for start, end, name, substitute in sorted(lines)
         ]
         found.append(BoardDay(day, is_workday(day, needed.calendar), shifts))

@@ -1,6 +1,5 @@
 """What the house owes, as rows: made with their cause, taken under a lease, settled once."""
 
-import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,9 +33,10 @@ def due(session: Session, now: datetime, limit: int = 100) -> Sequence[int]:
     ).all()
 
 
-def take(session: Session, promise_id: int, now: datetime, lease: timedelta) -> Promise | None:
+def take(
+    session: Session, promise_id: int, now: datetime, lease: timedelta, token: str
+) -> Promise | None:
     """The promise under a fresh lease; None if it is not due, settled, or in another's hands."""
-    token = secrets.token_hex(16)
     taken = session.execute(
         update(Promise)
         .where(Promise.id == promise_id, *_free(now))
@@ -45,6 +45,24 @@ def take(session: Session, promise_id: int, now: datetime, lease: timedelta) -> 
     )
     assert isinstance(taken, CursorResult)  # noqa: S101
     return session.get(Promise, promise_id, populate_existing=True) if taken.rowcount else None
+
+
+def held(session: Session, now: datetime) -> Sequence[str]:
+    """The tokens of all leases that run."""
+    asked = select(Promise.lease_token).where(
+        Promise.state == PromiseState.OPEN, Promise.lease_until > now
+    )
+    return [token for token in session.scalars(asked) if token]
+
+
+def release(session: Session, tokens: Sequence[str]) -> None:
+    """End these leases before their time."""
+    session.execute(
+        update(Promise)
+        .where(Promise.lease_token.in_(tokens))
+        .values(lease_until=None, lease_token=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def still_mine(session: Session, promise_id: int, token: str | None) -> Promise | None:

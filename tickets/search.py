@@ -20,7 +20,7 @@ from sqlalchemy import (
     inspect,
     select,
 )
-from sqlalchemy.orm import Mapped, Mapper, Session, aliased, mapped_column
+from sqlalchemy.orm import Mapped, Mapper, Session, aliased, mapped_column, selectinload
 
 from hotline.db import Base
 from tickets.models import Recording, Ticket, Transcript
@@ -57,12 +57,14 @@ def find(
     if tests is not None:
         of_tests = Transcript.recording.has(Recording.ticket.has(is_real(Ticket, tests=True)))
         likely = likely.where(of_tests if tests else ~of_tests)
-    for transcript in session.scalars(likely).yield_per(limit):
-        if any(words in plain(text) for text in (transcript.text, transcript.corrected_text or "")):
-            found.append(transcript)
-            if len(found) == limit:
-                break
-    return found
+    after = likely
+    while len(found) < limit:  # by as many as are shown: PostgreSQL reads all where no end is named
+        batch = list(session.scalars(after.limit(limit)))
+        found += [row for row in batch if any(words in text for text in _texts(row))]
+        if len(batch) < limit:
+            break
+        after = likely.where(Transcript.id < batch[-1].id)
+    return found[:limit]
 
 
 def plain(text: str) -> str:
@@ -93,7 +95,8 @@ def index_again(session: Session) -> int:
 
 
 def _likely(session: Session, words: str) -> Select[Transcript]:
-    newest = select(Transcript).order_by(Transcript.id.desc())
+    whole = selectinload(Transcript.recording).selectinload(Recording.ticket)
+    newest = select(Transcript).options(whole).order_by(Transcript.id.desc())
     if len(words) == 1:
         begins = select(Gram.transcript_id).where(Gram.gram >= words, Gram.gram < words + LAST)
         return newest.where(Transcript.id.in_(begins))
@@ -114,6 +117,7 @@ def _frequency(session: Session, pair: str) -> int:
 
 
 def _texts(transcript: Transcript) -> Iterator[str]:
+    """What a machine and what a person wrote, plainly."""
     yield plain(transcript.text)
     yield plain(transcript.corrected_text or "")
 

@@ -224,6 +224,17 @@ def describe(
     )  # fmt: skip
 
 
+def urge(
+    session: Session, settings: Settings, ticket: Ticket, by: Person, now: datetime, why: str
+) -> None:
+    """督办: the committee wants it done; it goes first on the list, and the volunteers are told."""
+    ticket.urgent = True
+    notices.owe(session, settings, Why.URGENT, now, test=ticket.test)
+    ledger.write(
+        session, at=now, person=by, act="urge", object_kind="ticket", object_id=ticket.id, why=why
+    )
+
+
 def allowed(settings: Settings, complexity: Complexity) -> timedelta:
     """How long a round may take, by the clock."""
     if complexity is Complexity.COMPLEX:

@@ -10,15 +10,16 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openpyxl
 import xlsxwriter
-from openpyxl.cell.cell import Cell, MergedCell
-from openpyxl.utils.exceptions import InvalidFileException
-from openpyxl.worksheet.worksheet import Worksheet
 
 from tickets.imports import UnreadableSheetError
+
+if TYPE_CHECKING:  # it loads numpy: only where a file is read
+    from openpyxl import Workbook
+    from openpyxl.cell.cell import Cell, MergedCell
+    from openpyxl.worksheet.worksheet import Worksheet
 
 MAX_BYTES = 5_000_000
 MAX_UNPACKED_BYTES = 40_000_000  # what openpyxl then takes about ten times of
@@ -107,7 +108,10 @@ def write(
     return file.getvalue()
 
 
-def _open(content: bytes) -> openpyxl.Workbook:
+def _open(content: bytes) -> "Workbook":
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
     if len(content) > MAX_BYTES:
         raise UnreadableSheetError(f"文件有{len(content) / 1e6:.0f}兆，太大了，最多{MAX_BYTES // 1_000_000}兆。")  # fmt: skip
     if content.startswith(OLD_EXCEL):
@@ -118,7 +122,7 @@ def _open(content: bytes) -> openpyxl.Workbook:
                 raise UnreadableSheetError("这个文件展开来太大了，请把用不着的行和图片删掉。")
             if any(name.lower().endswith("vbaproject.bin") for name in packed.namelist()):
                 raise UnreadableSheetError("文件里有宏，不收。请在Excel里另存为不带宏的xlsx。")
-        return openpyxl.load_workbook(io.BytesIO(content), keep_links=False)
+        return load_workbook(io.BytesIO(content), keep_links=False)
     except UnreadableSheetError:
         raise
     except (zipfile.BadZipFile, InvalidFileException, KeyError, OSError) as error:
@@ -127,7 +131,7 @@ def _open(content: bytes) -> openpyxl.Workbook:
         raise UnreadableSheetError("这个文件坏了，打不开。请在Excel里另存一份再试。") from error
 
 
-def _headings(sheet: Worksheet, columns: Sequence[Column]) -> tuple[int, dict[str, int]]:
+def _headings(sheet: "Worksheet", columns: Sequence[Column]) -> tuple[int, dict[str, int]]:
     """The row of headings and the place of each column; raises UnreadableSheetError."""
     names = {_plain(name): column.heading for column in columns for name in (column.heading, *column.also)}  # fmt: skip
     best: tuple[int, int] = (0, 0)
@@ -150,7 +154,7 @@ def _headings(sheet: Worksheet, columns: Sequence[Column]) -> tuple[int, dict[st
     return heading_row, places
 
 
-def _miss(heading: str, sheet: Worksheet, heading_row: int, names: Mapping[str, str]) -> str:
+def _miss(heading: str, sheet: "Worksheet", heading_row: int, names: Mapping[str, str]) -> str:
     strange = [each for each in _written(sheet, heading_row) if each not in names]
     theirs = [name for name, meant in names.items() if meant == heading]
     for written in strange:
@@ -159,7 +163,7 @@ def _miss(heading: str, sheet: Worksheet, heading_row: int, names: Mapping[str, 
     return f"少了「{heading}」这一栏。"
 
 
-def _rows(sheet: Worksheet, heading_row: int, places: Mapping[str, int]) -> Iterator[Row]:
+def _rows(sheet: "Worksheet", heading_row: int, places: Mapping[str, int]) -> Iterator[Row]:
     merged = {
         number: f"第{area.min_row}到{area.max_row}行有合并的格子，请取消合并，每一行都写上。"
         if area.min_row != area.max_row else "这一行有合并的格子，请取消合并。"
@@ -174,18 +178,20 @@ def _rows(sheet: Worksheet, heading_row: int, places: Mapping[str, int]) -> Iter
         yield Row(number, {heading: cell.value for heading, cell in cells.items()}, wrong)
 
 
-def _filled(cell: Cell | MergedCell) -> bool:
+def _filled(cell: "Cell | MergedCell") -> bool:
     """Whether it holds anything; what is merged away may."""
+    from openpyxl.cell.cell import MergedCell
+
     return isinstance(cell, MergedCell) or bool(str(cell.value or "").strip())
 
 
-def _wrong(cell: Cell | MergedCell) -> str:
+def _wrong(cell: "Cell | MergedCell") -> str:
     if cell.data_type == "f":
         return f"{cell.coordinate}是公式，请复制后「粘贴为数值」。"
     return f"{cell.coordinate}是错误值{cell.value}。" if cell.data_type == "e" else ""
 
 
-def _written(sheet: Worksheet, number: int) -> list[str]:
+def _written(sheet: "Worksheet", number: int) -> list[str]:
     row = (sheet.cell(number, place).value for place in range(1, sheet.max_column + 1))
     return [heading for heading in map(_plain, row) if heading]
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from hotline.clock import SHANGHAI, local
 from hotline.config import Settings
 from tickets import coverage, ledger, notices, roster
-from tickets.hours import calendar_ends
+from tickets.hours import calendar_ends, span
 from tickets.models import Shift
 from tickets.notices import Why
 from tickets.rota import DayOverride, NoticeKind, RosterNotice
@@ -123,5 +123,4 @@ def calendar_notice(session: Session, now: datetime) -> Notice | None:
 def spoken(starts_at: datetime, ends_at: datetime) -> str:
     """11月26日（星期四）14:00–17:00"""
     day = f"{starts_at.month}月{starts_at.day}日（星期{WEEKDAYS[starts_at.weekday()]}）"
-    next_day = "次日" if ends_at.date() > starts_at.date() else ""
-    return f"{day}{starts_at:%H:%M}–{next_day}{ends_at:%H:%M}"
+    return f"{day}{span(starts_at, ends_at)}"

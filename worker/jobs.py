@@ -21,9 +21,9 @@ from ivr.carrier import CarrierError
 from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import Call, CallStatus
 from ivr.takes import Fault, Take
-from tickets import bridges, handover, notices, promises, return_calls, volunteer_calls
+from tickets import audit, bridges, handover, notices, promises, return_calls, volunteer_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording
-from worker import leases, listening, night
+from worker import holders, leases, listening, night
 from worker.notifying import send
 from worker.ringing import LOOK_AGAIN, Ringing
 
@@ -50,7 +50,7 @@ class Hands:
         self.runtime.rules.look()
         now = self.runtime.clock()
         with self.runtime.db.writing() as session:
-            promise = promises.take(session, promise_id, now, self._lease())
+            promise = promises.take(session, promise_id, now, self._lease(), holders.draw_token())
             if promise is None:
                 return False
             duty, token = promise.duty, promise.lease_token
@@ -292,6 +292,17 @@ class Hands:
 
         self._write(promise_id, token, told)
 
+    def verify(self, promise_id: int, token: str | None) -> None:
+        """Read the whole ledger, because somebody asked."""
+        with self.runtime.db.reading() as session:
+            verdict = audit.verify(session)
+
+        def found(session: Session, promise: Promise, now: datetime) -> None:
+            audit.answer(session, verdict, now)
+            promises.settle(promise, PromiseState.KEPT, "台账验过了", now)
+
+        self._write(promise_id, token, found)
+
     def hand_over(self, promise_id: int, token: str | None) -> None:
         """A shift is over: what is open goes to the next."""
         self._write(promise_id, token, handover.keep)
@@ -310,6 +321,7 @@ DUTIES: Mapping[Duty, Callable[[Hands, int, str | None], None]] = {
     Duty.BRIDGE: Hands.bridge,
     Duty.NOTICE: Hands.notice,
     Duty.NIGHT_ROUND: Hands.night_round,
+    Duty.VERIFY: Hands.verify,
     Duty.HAND_OVER: Hands.hand_over,
 }
 

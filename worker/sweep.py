@@ -9,7 +9,7 @@ from rq import Queue
 from hotline import logs
 from tickets import dialling, handover, limits, promises, volunteer_calls
 from tickets import watch as roster_watch
-from worker import night
+from worker import holders, night
 from worker.jobs import Hands
 from worker.queue import JOB, JOB_SECONDS, RESULT_SECONDS, connect, open_queue
 
@@ -21,6 +21,7 @@ BELL_SECONDS = 1.0
 def sweep(hands: Hands, queue: Queue | None) -> int:
     """One look: hand what is due to the queue, or, without one, keep it here. Returns how many."""
     runtime = hands.runtime
+    release_the_dead(hands)
     look_at_the_roster(hands)
     _begin_duty(hands)
     with runtime.db.reading() as session:
@@ -36,6 +37,18 @@ def sweep(hands: Hands, queue: Queue | None) -> int:
         except (RedisError, OSError):
             log.info("no Redis; the sweep keeps what is due itself")
     return sum(hands.keep(promise_id) for promise_id in due)
+
+
+def release_the_dead(hands: Hands) -> None:
+    """Take back what a killed process had in hand."""
+    db = hands.runtime.db
+    with db.reading() as session:
+        held = promises.held(session, hands.runtime.clock())
+    dead = [token for token in held if holders.is_dead(token, on_one_machine=db.is_sqlite)]
+    if dead:
+        log.warning("a hand died; what it held is free again", promises=len(dead))
+        with db.writing() as session:
+            promises.release(session, dead)
 
 
 def _begin_duty(hands: Hands) -> None:

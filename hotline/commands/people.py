@@ -32,7 +32,7 @@ def people() -> None:
 )
 def people_add(name: str, role: str, phone: str, pin: str) -> None:
     """Add one person."""
-    from hotline.web.auth import WeakPinError, set_pin
+    from hotline.web.pins import WeakPinError, set_pin
     from tickets import ledger, volunteers
     from tickets.models import Role
 
@@ -119,7 +119,7 @@ def people_template(file: Path) -> None:
 @files.importing
 def people_import(file: Path, really: bool) -> None:
     """Tell what becomes of each row; with --apply do it. Each new person's PIN is shown once."""
-    from hotline.web.auth import draw_pin, set_pin
+    from hotline.web.pins import draw_pin, set_pin
     from tickets import volunteer_sheet
 
     pins = dict[str, str]()

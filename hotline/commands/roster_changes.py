@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 
 from hotline import clock
 from hotline.commands.database import opened, ready_tables
-from hotline.commands.roster import DAY, line
+from hotline.commands.roster import DAY, line, roster
 from hotline.config import Settings
 from tickets.models import Shift, Volunteer
 
 BEGINS = click.DateTime(formats=["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"])
 
 
-@click.command("swap")
+@roster.command("swap")
 @click.argument("begins", type=BEGINS)
 @click.argument("name")
 @click.option("--for", "in_return", type=BEGINS, help="A shift of theirs in return.")
@@ -32,7 +32,7 @@ def roster_swap(begins: datetime, name: str, in_return: datetime | None) -> None
         click.echo("\n".join(line(each) for each in (shift, back) if each))
 
 
-@click.command("absent")
+@roster.command("absent")
 @click.argument("begins", type=BEGINS)
 @click.argument("name")
 @click.option("--why", default="")
@@ -46,7 +46,7 @@ def roster_absent(begins: datetime, name: str, why: str) -> None:
         click.echo(f"{covered.now_on.name}来顶。" if covered.now_on else "没有人能顶，这一班空着，请找人。")  # fmt: skip
 
 
-@click.command("off")
+@roster.command("off")
 @click.argument("name")
 @click.argument("days", type=DAY, nargs=-1, required=True)
 @click.option("--can", is_flag=True, help="They can after all.")
@@ -61,7 +61,7 @@ def roster_off(name: str, days: tuple[datetime, ...], can: bool) -> None:
         click.echo(f"记下了 {sum(changed)} 天。")
 
 
-@click.command("day")
+@roster.command("day")
 @click.argument("day", type=DAY)
 @click.argument("kind", type=click.Choice(["rest", "work", "published", "rain", "dry"]))
 @click.option("--name", default="", help="What day it is, such as 春节.")
@@ -78,7 +78,7 @@ def roster_day(day: datetime, kind: str, name: str) -> None:
         click.echo("记下了。")
 
 
-@click.command("feed")
+@roster.command("feed")
 @click.argument("name")
 @click.option("--renew", is_flag=True, help="A new address; the old one ends.")
 def roster_feed(name: str, renew: bool) -> None:
@@ -94,9 +94,6 @@ def roster_feed(name: str, renew: bool) -> None:
             click.echo(
                 "这个地址只在能连到这台机器的地方打得开。要在外面看，请先设 HOTLINE_PUBLIC_URL。"
             )
-
-
-COMMANDS = (roster_swap, roster_absent, roster_off, roster_day, roster_feed)
 
 
 @contextmanager

@@ -7,16 +7,16 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, send_file, url_for
 from flask_login import current_user
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 
 from hotline import heard_sheet
 from hotline.runtime import Runtime
 from hotline.store import Store
 from hotline.web import board, cards
+from hotline.web.desk import shown
 from hotline.web.figures import asked_month, in_order
 from hotline.web.guard import needs
 from tickets import audit, export, ledger, sealing, spot_checks
-from tickets.audit import Verdict
 from tickets.books import Seal, SpotCheck
 from tickets.export import TooLongError
 from tickets.models import Role, Ticket
@@ -29,18 +29,23 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     books = Blueprint("audit", __name__, url_prefix="/audit")
     db = runtime.db
 
-    def show(verdict: Verdict | None = None, refused: str = "") -> Any:
+    def show(refused: str = "") -> Any:
         now = runtime.clock()
         month = asked_month(now)
         with db.reading() as session:
+            drawn = select(SpotCheck).where(SpotCheck.month == f"{month.first:%Y-%m}")
+            undone = SpotCheck.finding.is_(None)
             checks = session.scalars(
-                select(SpotCheck).where(SpotCheck.month == f"{month.first:%Y-%m}").order_by(SpotCheck.id)
-            ).all()  # fmt: skip
+                drawn.order_by(undone.desc(), SpotCheck.id).limit(min(shown(), board.MOST_SHOWN))
+            ).all()
+            many, left = session.execute(
+                drawn.with_only_columns(func.count(), func.count(case((undone, 1))))
+            ).one()
             tickets = {
                 row.id: row for row in in_order(session, Ticket, [c.ticket_id for c in checks])
             }
             return render_template(
-                "audit.html", verdict=verdict, refused=refused, sealed=sealing.sealed(session, month), over=month.end <= now, checks=checks, tickets=tickets, month=month, now=now,
+                "audit.html", looked=audit.newest_look(session), refused=refused, many=many, left=left, sealed=sealing.sealed(session, month), over=month.end <= now, checks=checks, tickets=tickets, page=board.A_PAGE, most=board.MOST_SHOWN, month=month, now=now,
                 sheets=heard_sheet.SHEETS, title=cards.title, names=board.names(session),
                 earlier=month.before.first, later=month.after if month.end <= now else None,
             )  # fmt: skip
@@ -53,9 +58,14 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     @books.post("/verify")
     @needs(Role.COMMITTEE)
     def verify() -> Any:
-        """Read every line of the ledger and say whether it is as it was written."""
-        with db.reading() as session:
-            return show(audit.verify(session))
+        """Have every line of the ledger read; what was found stands on the page."""
+        with db.writing() as session:
+            owed = audit.ask(session, current_user.person, runtime.clock())
+        if owed:
+            runtime.bell.ring(owed)
+        return redirect(
+            url_for("audit.overview", month=f"{asked_month(runtime.clock()).first:%Y-%m}")
+        )
 
     @books.post("/draw")
     @needs(Role.COMMITTEE)

@@ -5,11 +5,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
-from itertools import pairwise
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from flask import Flask, Request, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin
@@ -21,22 +17,14 @@ from hotline.clock import Clock
 from hotline.config import Settings
 from hotline.db import Database
 from hotline.runtime import Runtime
-from hotline.web import totp
+from hotline.web import pins, totp
 from hotline.web.guard import MACHINES
 from tickets import devices, ledger
 from tickets.models import Role, Volunteer
 
 WRONG_PINS = 5
 LOCKED_FOR = timedelta(minutes=10)
-PIN_DIGITS = 6
 DEVICE_COOKIE = "hotline_device"
-LONGEST_PIN = 64  # nobody types more; argon2 need not chew on it
-
-hasher = PasswordHasher()
-
-
-class WeakPinError(ValueError):
-    """A PIN that the first thief would try."""
 
 
 @dataclass(frozen=True)
@@ -80,41 +68,6 @@ class Knock:
     minutes: int = 0
 
 
-def set_pin(volunteer: Volunteer, pin: str, *, demo: bool = False) -> None:
-    """Give a person a PIN; raises WeakPinError."""
-    if not (pin.isascii() and pin.isdigit() and PIN_DIGITS <= len(pin) <= LONGEST_PIN):
-        raise WeakPinError(f"a PIN is at least {PIN_DIGITS} digits")
-    if not demo and _is_easy(pin):
-        raise WeakPinError("a PIN of equal or consecutive digits is guessed first")
-    volunteer.pin_hash = hasher.hash(pin)
-    volunteer.wrong_pins, volunteer.locked_until = 0, None
-
-
-def draw_pin() -> str:
-    """A PIN by lot that `set_pin` takes."""
-    while _is_easy(pin := "".join(secrets.choice("0123456789") for _ in range(PIN_DIGITS))):
-        pass
-    return pin
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnPin:
-    """A PIN by lot and its hash. Drawn before a transaction is open: hashing is slow on purpose."""
-
-    digits: str
-    hash: str
-
-
-def drawn_pin() -> DrawnPin:
-    pin = draw_pin()
-    return DrawnPin(pin, hasher.hash(pin))
-
-
-def give_pin(person: Volunteer, pin: DrawnPin) -> None:
-    """From now on this is how they sign in; whoever was signed in as them is out."""
-    person.pin_hash, person.wrong_pins, person.locked_until = pin.hash, 0, None
-
-
 def knock(
     db: Database,
     clock: Clock,
@@ -143,7 +96,7 @@ def knock(
             person.question = question
         kept = person.pin_hash if person else None
     # Not inside the transaction: it takes a twentieth of a second, and others are writing.
-    right = _fits(kept, pin) and person is not None
+    right = pins.fits(kept, pin) and person is not None
     with db.writing() as session:
         person = active(session, volunteer_id, lock=True)
         if person is None:
@@ -298,23 +251,6 @@ def note(
         session, at=now, person=by or ledger.volunteer(person.id, origin), act=act,
         object_kind="volunteer", object_id=person.id,
     )  # fmt: skip
-
-
-def _fits(kept: str | None, pin: str) -> bool:
-    try:
-        return hasher.verify(kept or _nobodys_pin(), pin) and kept is not None
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-@cache
-def _nobodys_pin() -> str:
-    return hasher.hash(secrets.token_hex(16))
-
-
-def _is_easy(pin: str) -> bool:
-    steps = {(int(b) - int(a)) % 10 for a, b in pairwise(pin)}
-    return len(steps) == 1 and steps <= {0, 1, 9}
 
 
 def number(written: str) -> int | None:

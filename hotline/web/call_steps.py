@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from hotline.config import Settings
 from ivr import turns
-from ivr.engine import Await, Find, Menu, Number, Pin, Record
+from ivr.steps import Await, Find, Menu, Number, Pin, Record
 
 STEPS = {
     "greet": "打招呼，第一次打来", "greet_again": "打招呼，上次的事还没办完",

@@ -15,13 +15,14 @@ from hotline.phone import mask
 from hotline.runtime import Runtime
 from hotline.web import board, cards, sheet, words
 from hotline.web.guard import needs
+from hotline.web.letters import inside
 from hotline.web.prompt_places import SETS, whole
 from hotline.web.sheet import Refused
 from ivr.heard import Heard, in_call
 from ivr.models import Call
 from tickets import footwork, merging, service, spot_checks
 from tickets.books import Finding, SpotCheck
-from tickets.lifecycle import Act, NotPossibleError, possible
+from tickets.lifecycle import OPEN, Act, NotPossibleError, possible
 from tickets.models import LedgerLine, Role, Ticket
 
 LONGEST_WHY = 400
@@ -53,7 +54,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
                 masked=mask(ticket.phone) if ticket.phone else "", life=board.life(session, ticket, names),
                 told=board.return_calls(ticket), looks=looks(session, ticket, names), typed=request.form,
                 played=_played(session, ticket), sets=SETS, sheet=whole,
-                may_reopen=Act.REOPEN in possible(ticket.state), refused=refused, drawn=_drawn(session, ticket_id), journeys=footwork.outings(session, ticket),
+                may_reopen=Act.REOPEN in possible(ticket.state), is_open=ticket.state in OPEN, refused=refused, drawn=_drawn(session, ticket_id), back=_back(), journeys=footwork.outings(session, ticket),
             )  # fmt: skip
         return page, status
 
@@ -65,7 +66,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     @cases.post("/again")
     @needs(Role.COMMITTEE)
     def again(ticket_id: int) -> Any:
-        """督办: what was called done is to be done again, and why."""
+        """督办: what was called done is to be done again, what is open is to be done now; and why."""
         now, why = runtime.clock(), words.clean(request.form.get("why", ""))
         try:
             with db.writing() as session:
@@ -74,6 +75,10 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
                     raise Refused("no_why")
                 if len(why) > LONGEST_WHY:
                     raise Refused("long_why", {"length": len(why), "longest": LONGEST_WHY})
+                if ticket.state in OPEN and request.form.get("do") == "urge":
+                    service.urge(session, runtime.settings, ticket, current_user.person, now, why)
+                    flash("记下来了：排到志愿者今天的事最前面。")
+                    return redirect(url_for("cases.case", ticket_id=ticket_id, back=_back()))
                 try:
                     service.act(session, ticket, Act.REOPEN, current_user.person, now, why=why)
                 except NotPossibleError:
@@ -81,7 +86,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         except Refused as refused:
             return show(ticket_id, refused, 409)
         flash("记下来了：重新办。这件事回到志愿者今天的事里了。")
-        return redirect(url_for("cases.case", ticket_id=ticket_id))
+        return redirect(url_for("cases.case", ticket_id=ticket_id, back=_back()))
 
     @cases.post("/check")
     @needs(Role.COMMITTEE)
@@ -101,14 +106,14 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         except Refused as refused:
             return show(ticket_id, refused, 409)
         flash("记下来了：查过了。")
-        return redirect(url_for("cases.case", ticket_id=ticket_id))
+        return redirect(url_for("cases.case", ticket_id=ticket_id, back=_back()))
 
     @cases.get("/check", endpoint="check_from_history")
     @cases.get("/again")
     @needs(Role.COMMITTEE)
     def again_from_history(ticket_id: int) -> Any:
         """The address of a form, opened again from the browser's history."""
-        return redirect(url_for("cases.case", ticket_id=ticket_id))
+        return redirect(url_for("cases.case", ticket_id=ticket_id, back=_back()))
 
     return cases
 
@@ -118,6 +123,11 @@ def _played(session: Session, ticket: Ticket) -> list[tuple[Call, list[Heard]]]:
     calls = select(Call).where(or_(Call.id == ticket.call_id, Call.about_ticket_id == ticket.id))
     every = session.scalars(calls.order_by(Call.started_at, Call.id))
     return [(call, heard) for call in every if (heard := in_call(session, call.id))]
+
+
+def _back() -> str | None:
+    """The list that led here, if it is one of our pages."""
+    return inside(request.args.get("back", ""))
 
 
 def _drawn(session: Session, ticket_id: int) -> SpotCheck | None:

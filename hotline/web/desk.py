@@ -33,7 +33,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         now = runtime.clock()
         with db.reading() as session:
             who = sheet.me(session, now)
-            listed, count = board.to_do(session, settings, who, now, _shown())
+            listed, count = board.to_do(session, settings, who, now, shown())
             return render_template(
                 "today.html", cards=listed, me=who, now=now, count=count, page=board.A_PAGE,
                 finished=board.finished_count(session, who, now),
@@ -59,7 +59,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         with db.reading() as session:
             who = sheet.me(session, now)
             return render_template(
-                "done.html", cards=board.finished(session, settings, who, now, _shown()), me=who, now=now,
+                "done.html", cards=board.finished(session, settings, who, now, shown()), me=who, now=now,
                 count=board.finished_count(session, who, now), page=board.A_PAGE,
             )  # fmt: skip
 
@@ -69,7 +69,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         now, tests = runtime.clock(), sheet.asked_tests(settings)
         with db.reading() as session:
             return render_template(
-                "all.html", cards=board.everything(session, settings, now, _shown(), tests=tests),
+                "all.html", cards=board.everything(session, settings, now, shown(), tests=tests),
                 me=sheet.me(session, now), now=now, tests=tests, count=board.MOST_SHOWN, page=board.A_PAGE,
             )  # fmt: skip
 
@@ -119,7 +119,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     return desk
 
 
-def _shown() -> int:
+def shown() -> int:
     """How much of a list the page shows: a page, or as many more as its button asked for."""
     return max(auth.number(request.args.get("shown", "")) or 0, board.A_PAGE)
 

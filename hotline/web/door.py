@@ -24,7 +24,7 @@ from werkzeug import Response
 from werkzeug.exceptions import Unauthorized
 
 from hotline.runtime import Runtime
-from hotline.web import auth, totp, words
+from hotline.web import auth, pins, totp, words
 from hotline.web import kept as kept_form
 from hotline.web.auth import Answer, Knock, Visitor
 from hotline.web.guard import MACHINES, needs, open_to_all
@@ -119,7 +119,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     @often
     def try_door() -> Any:
         chosen = auth.number(request.form.get("who", ""))
-        pin = request.form.get("pin", "").strip()[: auth.LONGEST_PIN]
+        pin = request.form.get("pin", "").strip()[: pins.LONGEST_PIN]
         with db.reading() as kept:
             person = auth.active(kept, chosen) if chosen is not None else None
             welcome_here = person is None or auth.may_be_here(

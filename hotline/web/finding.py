@@ -4,16 +4,17 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 from flask_login import current_user
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, tuple_
 
 from hotline.phone import mask
 from hotline.runtime import Runtime
 from hotline.web import sheet, words
-from hotline.web.figures import asked_month, tickets_of
+from hotline.web.auth import number
+from hotline.web.figures import asked_month, in_order, tickets_of
 from hotline.web.guard import needs
 from ivr.models import Call
 from tickets import counting, ledger, search
-from tickets.figures import BY_KEY, OFFERED, within
+from tickets.figures import BY_KEY, CALLS, OFFERED, within
 from tickets.models import Role, Transcript
 from tickets.real import is_real
 
@@ -34,21 +35,21 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         now, kind = runtime.clock(), request.args.get("kind", "")
         month, before = asked_month(now), request.args.get("before", "")
         reached: ColumnElement[bool] = BY_KEY["reached"].counts
-        asked = OFFERED.rows.add_columns(OFFERED.id).where(
-            within(OFFERED, month.start, month.end, now)
-        )
-        if kind == "test":
-            asked = select(Call.id).where(is_real(Call, tests=True), Call.flow == "inbound", Call.started_at >= month.start, Call.started_at < month.end)  # fmt: skip
-        elif kind in {"reached", "missed"}:
-            asked = asked.where(reached if kind == "reached" else ~reached)
-        page = select(Call).where(Call.id.in_(asked)).order_by(Call.id.desc())
-        if before.isascii() and before.isdigit() and len(before) < 10:
-            page = page.where(Call.id < int(before))
+        page = (
+            select(CALLS.c.id)
+            .where(CALLS.c.flow == "inbound", is_real(CALLS.c, tests=kind == "test"), within(OFFERED, month.start, month.end, now))
+            .order_by(CALLS.c.started_at.desc(), CALLS.c.id.desc())
+            .limit(ON_A_PAGE + 1)
+        )  # fmt: skip
+        if kind in {"reached", "missed"}:
+            page = page.where(reached if kind == "reached" else ~reached)
         with db.writing() as session:
             sheet.note_look(
                 session, "look_at_calls", "month", None, now, month=f"{month.first:%Y-%m}"
             )
-            found = session.scalars(page.limit(ON_A_PAGE + 1)).all()
+            if last := session.get(Call, number(before) or 0):
+                page = page.where(tuple_(CALLS.c.started_at, CALLS.c.id) < tuple_(last.started_at, last.id))  # fmt: skip
+            found = in_order(session, Call, session.scalars(page).all())
             value = counting.report(session, month, now)["reached"]
             return render_template(
                 "calls.html", calls=found[:ON_A_PAGE], tickets=tickets_of(session, found), now=now,

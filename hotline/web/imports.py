@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from hotline.config import Settings
 from hotline.runtime import Runtime
-from hotline.web import auth, words
+from hotline.web import pins, words
 from hotline.web.figures import asked_month
 from hotline.web.guard import needs
 from tickets import (
@@ -145,17 +145,17 @@ def _add(room: Blueprint, runtime: Runtime, book: Book) -> None:
         """Take over the very file that was looked at, if it still means what was told."""
         seen, now = (request.form.get("sha256"), request.form.get("seal")), runtime.clock()
         try:
-            pins = _pins(sheet_id, now)
+            drawn = _pins(sheet_id, now)
             with db.writing() as session:
                 sheet = waiting_sheets.find(session, book.key, sheet_id, current_user.id, now, lock=True)  # fmt: skip
                 if sheet is None:
                     raise GoneError
                 told, new = book.take(session, settings, sheet.content, current_user.person, now)
-                if seen != (sheet.sha256, waiting_sheets.seal(told)) or len(new) != len(pins):
+                if seen != (sheet.sha256, waiting_sheets.seal(told)) or len(new) != len(drawn):
                     raise OtherwiseError  # and nothing of it is kept
-                given = [(person.name, pin.digits) for person, pin in zip(new, pins, strict=True)]
-                for person, pin in zip(new, pins, strict=True):
-                    auth.give_pin(person, pin)
+                given = [(person.name, pin.digits) for person, pin in zip(new, drawn, strict=True)]
+                for person, pin in zip(new, drawn, strict=True):
+                    pins.give_pin(person, pin)
                 session.delete(sheet)
         except GoneError:
             return show("gone", 409)
@@ -168,14 +168,14 @@ def _add(room: Blueprint, runtime: Runtime, book: Book) -> None:
         flash(f"{book.name}都收下了：{told.summary}。")
         return redirect(url_for(book.back))
 
-    def _pins(sheet_id: int, now: datetime) -> list[auth.DrawnPin]:
+    def _pins(sheet_id: int, now: datetime) -> list[pins.DrawnPin]:
         """One for each who is new: drawn before the transaction, because hashing is slow on purpose."""
         if book.role is not Role.ADMIN:
             return []
         with db.reading() as session:
             sheet = waiting_sheets.find(session, book.key, sheet_id, current_user.id, now)
             new = book.plan(session, settings, sheet.content, now).counts[Fate.NEW] if sheet else 0
-        return [auth.drawn_pin() for _ in range(new)]
+        return [pins.drawn_pin() for _ in range(new)]
 
 
 def _add_files(room: Blueprint, runtime: Runtime) -> None:

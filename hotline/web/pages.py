@@ -30,6 +30,7 @@ from hotline.web import (
     imports,
     kept,
     letters,
+    office,
     outings,
     papers,
     people,
@@ -65,6 +66,7 @@ def install(app: Flask, runtime: Runtime) -> None:
     app.register_blueprint(door.make_blueprint(runtime))
     for room in (
         desk,
+        office,
         calling,
         about,
         outings,

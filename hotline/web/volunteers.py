@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from hotline.phone import NotAPhoneError, Phone, mask
 from hotline.runtime import Runtime
-from hotline.web import auth, words
+from hotline.web import auth, pins, words
 from hotline.web.guard import needs
 from tickets import feed, volunteers
 from tickets.models import Role, Volunteer
@@ -59,10 +59,10 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             return show_list("name", 409)
         try:
             new = NewVolunteer(name, Role(role) if role in ROLE_NAMES else Role.VOLUNTEER, _phone())
-            pin = auth.drawn_pin()
+            pin = pins.drawn_pin()
             with db.writing() as session:
                 person = volunteers.add(session, new, current_user.person, runtime.clock())
-                auth.give_pin(person, pin)
+                pins.give_pin(person, pin)
         except NotAPhoneError:
             return show_list("phone", 409)
         except NameTakenError:
@@ -88,13 +88,13 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     def change(person_id: int) -> Any:
         """What the button says: change, end, take back, a new PIN, the address of their calendar."""
         do, now, by = request.form.get("do", ""), runtime.clock(), current_user.person
-        pin = auth.drawn_pin() if do == "pin" else None
+        pin = pins.drawn_pin() if do == "pin" else None
         try:
             with db.writing() as session:
                 person = session.get(Volunteer, person_id, with_for_update=True) or abort(404)
                 match do:
                     case "pin" if pin:
-                        auth.give_pin(person, pin)
+                        pins.give_pin(person, pin)
                         auth.note(session, person, "new_pin", now, by=by)
                         return render_template("pins.html", given=[(person.name, pin.digits)])
                     case "feed" | "renew":

@@ -116,6 +116,7 @@ DID: Mapping[str, str] = {
     "rang_volunteer": "打电话给{to}：{outcome}",
     "rate": "{who}说办得{satisfaction}",
     "urgent": "急：{why}",
+    "urge": "{who}催快点办：{why}",
     "bring_forward": "{why}",
     "ring_back": "要给他回电话：{why}",
     "keep": "{who}留了话",

@@ -58,6 +58,7 @@ class AsteriskEngine:
         self._legs: dict[str, AsteriskLeg] = {}
         self._dialling: dict[str, _Dialling] = {}
         self._awaited: dict[str, asyncio.Event] = {}  # ends of things, by name
+        self.failed: set[str] = set()  # recordings that Asterisk could not go on with
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def salvage(self, folder: Path) -> None:
@@ -165,7 +166,13 @@ class AsteriskEngine:
         elif kind == "PlaybackFinished":
             self._played(event["playback"])
         elif kind in {"RecordingFinished", "RecordingFailed"}:
-            self._over(str(event["recording"]["name"]))
+            name = str(event["recording"]["name"])
+            if kind == "RecordingFailed" and name in self._awaited:
+                log.error("Asterisk could not go on recording: %s", event["recording"].get("cause"))
+                self.failed.add(name)
+            self._over(name)
+        elif kind in {"ChannelTalkingStarted", "ChannelTalkingFinished"} and channel in self._legs:
+            self._legs[channel].talk.tell(going_on=kind == "ChannelTalkingStarted")
         elif kind == "ChannelLeftBridge":
             self._over(left_bridge(str(event["bridge"]["id"]), channel))
         elif kind == "ChannelStateChange" and channel in self._dialling:

@@ -136,7 +136,7 @@ NEEDED = """
     res_pjsip_rfc3326 res_pjsip_logger
     res_pjsip_outbound_authenticator_digest res_pjsip_outbound_registration
     codec_alaw codec_ulaw codec_a_mu codec_resample format_wav format_pcm
-    pbx_config func_callerid bridge_simple bridge_softmix bridge_native_rtp
+    pbx_config func_callerid func_talkdetect bridge_simple bridge_softmix bridge_native_rtp
     res_http_websocket res_websocket_client res_stasis res_stasis_answer res_stasis_playback res_stasis_recording
     res_stasis_snoop
     app_stasis res_ari res_ari_model res_ari_asterisk res_ari_applications res_ari_events

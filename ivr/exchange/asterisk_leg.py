@@ -1,8 +1,12 @@
 """One channel of an Asterisk."""
 
 import asyncio
+import logging
 import secrets
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +21,31 @@ from ivr.exchange.recorder import was_heard
 if TYPE_CHECKING:
     from ivr.exchange.asterisk import AsteriskEngine
 
+log = logging.getLogger(__name__)
+
 BUSY, NO_ANSWER, REJECTED, NORMAL = 17, 19, 21, 16  # Q.850 causes
 REFUSALS = {Refusal.BUSY: BUSY, Refusal.REJECTED: REJECTED, Refusal.UNAVAILABLE: NO_ANSWER}
 WHOLE_SECONDS = 5.0  # a recording that has ended is a whole file long before
+# Mean magnitude of a frame, -55 dBov. Asterisk's own 256 is -41, and an old person far from the
+# handset is at -50: her message would end while she speaks. A line at rest is below -65.
+TALK_MAGNITUDE = 48
+PAUSE_SECONDS = 0.5  # in talk, and it goes on
+
+
+class Talk:
+    """Whether somebody is speaking, by Asterisk's word."""
+
+    def __init__(self) -> None:
+        self._going_on = False
+        self._ended_at = 0.0
+
+    def tell(self, *, going_on: bool) -> None:
+        self._going_on = going_on
+        self._ended_at = time.monotonic() - PAUSE_SECONDS
+
+    def silent_seconds(self, since: float) -> float:
+        """For how long nothing was said, counted from `since`, of the monotonic clock, at most."""
+        return 0.0 if self._going_on else time.monotonic() - max(self._ended_at, since)
 
 
 class AsteriskLeg:
@@ -32,6 +58,8 @@ class AsteriskLeg:
         self.keys = Keys()
         self.gone = asyncio.Event()
         self.answered = False
+        self.talk = Talk()
+        self._tells_talk: bool | None = None  # whether Asterisk does; None: not asked yet
 
     def end(self) -> None:
         self.gone.set()
@@ -84,6 +112,7 @@ class AsteriskLeg:
         if self.gone.is_set():
             raise LegGoneError
         name = path.stem
+        tells = await self._hear_talk()
         with self._engine.awaiting(name) as over:
             # terminateOn=none: ARI does not tell which key ended a recording, so we listen to keys.
             await self._do(
@@ -92,30 +121,54 @@ class AsteriskLeg:
                 name=name,
                 format="wav",
                 maxDurationSeconds=max(1, round(limits.max_seconds)),
-                maxSilenceSeconds=max(1, round(limits.silence_seconds)),
+                maxSilenceSeconds=0 if tells else max(1, round(limits.silence_seconds)),
                 ifExists="overwrite",
                 beep="false",
                 terminateOn="none",
             )
-            key = await self._key_or(over, limits.finish_keys)
+            key = await self._key_or(over, limits, tells=tells)
             if not over.is_set():
                 if not self.gone.is_set():  # a hang-up ends it by itself, a moment later
                     await self._engine.ari.attempt("POST", f"/recordings/live/{name}/stop")
                 with suppress(TimeoutError):
                     await asyncio.wait_for(over.wait(), WHOLE_SECONDS)
-        return await self._fetch(path, limits, key)
+        cut_short = name in self._engine.failed
+        self._engine.failed.discard(name)
+        return await self._fetch(path, limits, key, cut_short=cut_short)
 
-    async def _key_or(self, over: asyncio.Event, finish_keys: str) -> str:
+    async def _hear_talk(self) -> bool:
+        """Ask to be told when somebody speaks, softly or not; an old Asterisk may not know how."""
+        if self._tells_talk is None:
+            value = f"{round(PAUSE_SECONDS * 1000)},{TALK_MAGNITUDE}"
+            try:
+                await self._do("POST", "/variable", variable="TALK_DETECT(set)", value=value)
+                self._tells_talk = True
+            except AriError as error:
+                log.warning("Asterisk has no TALK_DETECT, and may cut soft speech: %s", error)
+                self._tells_talk = False
+        return self._tells_talk
+
+    async def _key_or(self, over: asyncio.Event, limits: TakeLimits, *, tells: bool) -> str:
+        """The key that ends a recording, or "" when something else does."""
+        began = time.monotonic()
         while not over.is_set() and not self.gone.is_set():
             key = await self.keys.next(0.1)
-            if key is not None and key in finish_keys:
+            if key is not None and key in limits.finish_keys:
                 return key
+            if tells and self.talk.silent_seconds(began) >= limits.silence_seconds:
+                return ""
         return ""
 
-    async def _fetch(self, path: Path, limits: TakeLimits, key: str) -> Take:
+    async def _fetch(self, path: Path, limits: TakeLimits, key: str, *, cut_short: bool) -> Take:
         samples = await fetch(self._engine.ari, path.stem)
-        await asyncio.to_thread(write_wav, path, samples)
-        await self._engine.ari.attempt("DELETE", f"/recordings/stored/{path.stem}")
+        keep: Callable[[], object] | None = partial(write_wav, path, samples)
+        try:
+            await asyncio.to_thread(write_wav, path, samples)
+        except OSError as error:  # Asterisk has it still, for the next start if need be
+            log.error("a recording cannot be kept yet: %s", error)
+        else:
+            keep = None
+            await self._engine.ari.attempt("DELETE", f"/recordings/stored/{path.stem}")
         seconds = len(samples) / g711.RATE_HZ
         # The hang-up's own event may come after the end of the recording: ask.
         if not key and not self.gone.is_set():
@@ -127,7 +180,8 @@ class AsteriskLeg:
         else:
             full = seconds >= limits.max_seconds - 0.5
             ended_by = EndedBy.LENGTH if full else EndedBy.SILENCE
-        return Take(path, seconds, ended_by, key, heard=was_heard(g711.encode(samples)))
+        heard = was_heard(g711.encode(samples))
+        return Take(path, seconds, ended_by, key, heard=heard, cut_short=cut_short, keep=keep)
 
     async def join(self, other: Leg) -> None:
         assert isinstance(other, AsteriskLeg)  # noqa: S101

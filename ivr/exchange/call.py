@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from email.utils import format_datetime
 from math import ceil
@@ -50,6 +50,7 @@ class Call:
         self.leg: Leg | None = None
         self.task: asyncio.Task[None] | None = None
         self.wish: CallStatus | None = None  # canceled or completed, asked for through REST
+        self.broken_off = False  # the exchange ends it, whatever was being said
         self._side_tasks: set[asyncio.Task[None]] = set()
         self._account_sid = account_sid
         self._store = store
@@ -126,12 +127,19 @@ class Call:
         return True
 
     async def put_down(
-        self, row: RecordingRow, owed: list[tuple[str, str, dict[str, str]]]
+        self,
+        row: RecordingRow,
+        owed: list[tuple[str, str, dict[str, str]]],
+        keep: Callable[[], object] | None,
     ) -> None:
-        """Keep a recording's row and what is to be told of it. On a full disk: as soon as it can
-        be, beside the call, for what was said is safe and the caller need not wait."""
+        """Keep a recording's row and what is to be told of it, after its sound where `keep` is
+        still to be done. On a full disk: as soon as it can be, beside the call."""
 
         async def attempt() -> None:
+            nonlocal keep
+            if keep is not None:
+                await asyncio.to_thread(keep)
+                keep = None
             await self._store.save(row)
             while owed:
                 await self._reports.owe(*owed[0])
@@ -140,13 +148,13 @@ class Call:
         async def persist() -> None:
             while True:
                 await asyncio.sleep(FULL_DISK_SECONDS)
-                with contextlib.suppress(NotKeptError):
+                with contextlib.suppress(OSError):
                     await attempt()
                     return
 
         try:
             await attempt()
-        except NotKeptError as error:
+        except OSError as error:
             log.error("%s: %s cannot be put down yet: %s", self.sid, row.sid, error)
             self.soon(persist())
 

@@ -1,7 +1,8 @@
 """Carries out TwiML on a leg, with Twilio's semantics.
 
 Silence in a <Gather> and an empty <Record> fall through to the next verb. A hang-up during a
-<Record> is told to its action as Digits=hangup. A key stops the prompts of a <Gather>, also one
+<Record> is told to its action as Digits=hangup. A recording that a failing disk cut short, or has
+not taken yet, is told to its callback and falls through like an empty one: the caller is asked again. A key stops the prompts of a <Gather>, also one
 pressed before it. When the application fails, the fallback address is asked, and when that fails
 too the caller hears an apology.
 """
@@ -12,14 +13,14 @@ import logging
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import StrEnum
 
 from hotline.clock import Clock
 from ivr.exchange import twiml
 from ivr.exchange.audio import NoSoundError
-from ivr.exchange.call import API_VERSION, Call, new_sid, rfc2822
+from ivr.exchange.call import Call, new_sid
 from ivr.exchange.leg import EndedBy, Leg, LegGoneError, Refusal, Take, TakeLimits
+from ivr.exchange.recordings import recording_form
 from ivr.exchange.reports import Reports
 from ivr.exchange.settings import ExchangeSettings
 from ivr.exchange.sounds import BEEP, Sounds
@@ -32,6 +33,7 @@ MOST_DOCUMENTS = 1000  # a call that asks for ever is in a circle
 MOST_IN_A_CIRCLE = 20  # documents without one sound or pause between them
 QUICK_SECONDS = 0.2
 WRITING_SECONDS = 0.2
+TOLD_OF_RECORDING = ("RecordingSid", "RecordingUrl", "RecordingDuration", "ErrorCode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,17 +251,18 @@ class Interpreter:
         self, verb: twiml.Record, take: Take, row: RecordingRow
     ) -> Go | None:
         call = self._call
-        form = recording_form(row, self._house.settings)
-        told = {name: form[name] for name in ("RecordingSid", "RecordingUrl", "RecordingDuration")}
+        cut_short = take.cut_short or (call.broken_off and take.ended_by is EndedBy.HANGUP)
+        form = recording_form(row, self._house.settings, cut_short=cut_short)
+        told = {name: form[name] for name in TOLD_OF_RECORDING if name in form}
         url = self._resolve(verb.action)
         owed = [(row.callback, row.callback_method, call.form(**form))]
         if take.ended_by is EndedBy.HANGUP:
             # Nobody is on the line any more: a report, which survives a dead application.
             told |= {"Digits": "hangup", "CallStatus": CallStatus.COMPLETED.value}
             owed.append((url, verb.method, call.form(**told)))
-        await call.put_down(row, owed)
-        if take.ended_by is EndedBy.HANGUP:
-            return None
+        await call.put_down(row, owed, take.keep)
+        if take.ended_by is EndedBy.HANGUP or take.cut_short or take.keep is not None:
+            return None  # on to what follows an empty one: whoever is there is asked again
         if take.key:
             told["Digits"] = take.key
         return Go(url, verb.method, tuple(told.items()))
@@ -284,20 +287,3 @@ class Interpreter:
             await self._house.reports.owe(url, verb.method, self._call.form(**told))
             return None
         return Go(url, verb.method, tuple(result.items()))
-
-
-def recording_form(row: RecordingRow, settings: ExchangeSettings) -> dict[str, str]:
-    """What a recording's callback says of it."""
-    return {
-        "RecordingSid": row.sid,
-        "RecordingUrl": recording_url(row.sid, settings),
-        "RecordingStatus": row.status,
-        "RecordingDuration": str(max(1, round(row.seconds))),
-        "RecordingChannels": "1",
-        "RecordingSource": "RecordVerb",
-        "RecordingStartTime": rfc2822(datetime.fromisoformat(row.started_at)),
-    }
-
-
-def recording_url(sid: str, settings: ExchangeSettings) -> str:
-    return f"{settings.rest_base}/{API_VERSION}/Accounts/{settings.account_sid}/Recordings/{sid}"

@@ -1,6 +1,7 @@
 """The keys a person presses, kept in order until somebody asks for them."""
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,3 +48,12 @@ class Keys:
         """The line is gone: whoever waits for a key gets none."""
         self._gone = True
         self._pressed.set()
+
+
+def key_of_info(kind: str, text: str) -> str:
+    """The key in a SIP INFO, application/dtmf-relay (Signal=5) or application/dtmf (5); or ""."""
+    if kind.split(";")[0].strip().lower() not in {"application/dtmf-relay", "application/dtmf"}:
+        return ""
+    pattern = r"(?:Signal\s*=\s*|^\s*)([0-9*#]{1,2})"
+    found = re.search(pattern, text, re.IGNORECASE | re.MULTILINE)
+    return {"10": "*", "11": "#"}.get(found[1], found[1]) if found else ""

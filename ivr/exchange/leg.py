@@ -48,6 +48,8 @@ class Take:
     ended_by: EndedBy
     key: str = ""
     heard: bool = True  # whether there is anything in it but the line's own noise
+    cut_short: bool = False  # a disk failed, and the end is lost
+    keep: Callable[[], object] | None = None  # a disk fails: to be tried again until it is well
 
 
 class Refusal(StrEnum):

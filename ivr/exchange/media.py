@@ -14,13 +14,13 @@ from ipaddress import ip_address
 
 from aiortp.codecs.base import Codec
 from aiortp.dtmf import DtmfEvent
-from aiortp.packet import RtpPacket
+from aiortp.packet import RtpPacket, is_rtcp
 from aiortp.port_allocator import PortAllocator
 from aiortp.session import RTPSession
 
 from ivr.exchange import g711
 from ivr.exchange.keys import Keys
-from ivr.exchange.retransmission import Network
+from ivr.exchange.udp import Address, Network, read_no_more_than
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,7 @@ EVENT_KEYS = "0123456789*#"  # RFC 4733 events 0 to 11
 KEY_LOST_SECONDS = 0.2  # a key whose three end packets were all lost counts after this silence
 STALE_SECONDS = 2.0  # a source silent for so long may be replaced by another of the same peer
 BRIDGE_FRAMES = 10  # 200 ms between two joined calls at most
-
-Address = tuple[str, int]
+LARGEST_BYTES = 2048  # a quarter of a second in one packet; boxes send 20 to 60 ms
 
 
 class NoPortError(OSError):
@@ -118,6 +117,10 @@ class Media(RTPSession):
         return self._heard_at
 
     # In
+
+    def received(self, data: bytes, addr: Address) -> None:
+        """One datagram. aiortp's own way answers STUN, whoever asks."""
+        (self._handle_rtcp if is_rtcp(data) else self._handle_rtp)(data, addr)
 
     def _handle_rtp(self, data: bytes, addr: Address) -> None:
         addr = (addr[0], addr[1])
@@ -280,5 +283,9 @@ async def open_media(
         port_allocator=ports,
     )
     assert isinstance(media, Media)  # noqa: S101
+    for end in (media._rtp_transport, media._rtcp_transport):
+        assert end is not None  # noqa: S101
+        read_no_more_than(LARGEST_BYTES, end._transport)
+        end.datagram_received = media.received  # type: ignore[method-assign]
     media.configure(keys, law, peers)
     return media

@@ -1,14 +1,16 @@
 """What a caller says, put down as it comes, and made into a wav when it ends."""
 
 import errno
+import logging
 import os
 import time
 import wave
-from contextlib import suppress
 from pathlib import Path
 
 from ivr.exchange import g711
 from ivr.exchange.leg import TakeLimits
+
+log = logging.getLogger(__name__)
 
 TAIL_SECONDS = 1.0  # kept in memory, so that a packet out of order finds its place
 ASTRAY_SECONDS = 3.0  # a time stamp so far off the clock starts the count anew
@@ -18,6 +20,7 @@ QUIETEST_DBOV = -60.0  # nothing below is speech: an old person far from the han
 RESERVED_SECONDS = 600.0  # of the disk, before a word is said; a longer message takes its chances
 WAV_HEADER_BYTES, SAMPLE_BYTES = 44, 2
 HEARD_SECONDS = 0.3  # so much above the noise and it is no empty recording
+MOST_WAITING_SECONDS = 600.0  # kept in memory while a disk takes nothing
 
 
 class Ear:
@@ -60,7 +63,8 @@ class Recorder:
 
     The file is named RE….alaw or RE….ulaw until `finish` has made the wav. The room for both is
     taken at the start, which raises OSError when there is none: a disk that fills while somebody
-    speaks costs not a word. `put` and `finish` raise it when the disk itself fails.
+    speaks costs not a word. When the disk itself fails, what is said waits in memory for it to be
+    well again.
     """
 
     def __init__(self, wav: Path, law: int, limits: TakeLimits) -> None:
@@ -77,7 +81,8 @@ class Recorder:
             raise
         self._tail = bytearray()
         self._written = 0  # bytes in the file, which are samples
-        self._began = time.monotonic()
+        self._began = self._failed_at = time.monotonic()
+        self._failing = self._ended = False
         self._zero: int | None = None  # the RTP time stamp of sample 0
         self._ear = Ear()
         self._spoke_at = self._began
@@ -112,7 +117,19 @@ class Recorder:
         if self._ear.hears(payload, self._law):
             self._spoke_at = now
         if len(self._tail) > 2 * TAIL_SECONDS * g711.RATE_HZ:
-            self._write(len(self._tail) - int(TAIL_SECONDS * g711.RATE_HZ))
+            self._write_soon(len(self._tail) - int(TAIL_SECONDS * g711.RATE_HZ))
+
+    def _write_soon(self, count: int) -> None:
+        """Or in a second, where the disk fails."""
+        if self._failing and time.monotonic() - self._failed_at < TAIL_SECONDS:
+            return
+        try:
+            self._write(count)
+            self._failing = False
+        except OSError as error:
+            if not self._failing:
+                log.error("the disk takes nothing of a recording: %s", error)
+            self._failing, self._failed_at = True, time.monotonic()
 
     def _fill_to(self, length: int) -> None:
         if length > len(self._tail):
@@ -131,7 +148,8 @@ class Recorder:
 
     @property
     def too_long(self) -> bool:
-        return self.seconds >= self._limits.max_seconds
+        waiting = len(self._tail) / g711.RATE_HZ
+        return self.seconds >= self._limits.max_seconds or waiting > MOST_WAITING_SECONDS
 
     @property
     def too_silent(self) -> bool:
@@ -141,17 +159,23 @@ class Recorder:
     def heard(self) -> bool:
         return self._ear.heard
 
-    def finish(self) -> float:
-        """Make the wav; returns its length in seconds, 0 when the disk took nothing at all."""
-        # Where a box sends nothing while nobody speaks, the end is silence that never came.
-        wanted = min(self.seconds, self._limits.max_seconds) * g711.RATE_HZ
-        self._fill_to(int(wanted) - self._written - g711.FRAME)
-        with suppress(OSError):  # what is there already is worth more than the last two seconds
+    def finish(self) -> None:
+        """Make the wav. When it raises OSError nothing is lost, and it may be called again."""
+        if not self._ended:
+            # Where a box sends nothing while nobody speaks, the end is silence that never came.
+            wanted = min(self.seconds, self._limits.max_seconds) * g711.RATE_HZ
+            self._fill_to(int(wanted) - self._written - g711.FRAME)
+            self._ended = True
+        if not self._file.closed:
             self._write(len(self._tail))
-        with suppress(OSError):
             self._file.truncate(self._written)
-        self._file.close()
-        return make_wav(self.raw, self.wav)
+            self._file.close()
+        make_wav(self.raw, self.wav)
+
+    @property
+    def kept_seconds(self) -> float:
+        """The length of what is kept, or will be when the disk is well."""
+        return (self._written + len(self._tail)) / g711.RATE_HZ
 
     def discard(self) -> None:
         self._file.close()

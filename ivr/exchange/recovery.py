@@ -4,8 +4,8 @@ import logging
 from datetime import datetime
 
 from ivr.exchange.call import API_VERSION, status_report
-from ivr.exchange.interpreter import recording_form
 from ivr.exchange.recorder import make_wav, seconds_of, unfinished
+from ivr.exchange.recordings import recording_form
 from ivr.exchange.reports import Reports
 from ivr.exchange.settings import ExchangeSettings
 from ivr.exchange.store import (
@@ -61,7 +61,7 @@ async def _keep_recordings(store: Store, reports: Reports, settings: ExchangeSet
         log.warning("%s: %.0f s of a broken-off recording are kept", row.sid, row.seconds)
         call = await store.do(lambda session, sid=row.call_sid: find_call(session, sid))  # type: ignore[misc]
         if call is not None and row.callback:
-            form = call_form(call, settings) | recording_form(row, settings)
+            form = call_form(call, settings) | recording_form(row, settings, cut_short=True)
             await reports.owe(row.callback, row.callback_method, form)
     for half in store.recordings_folder.glob("*.half"):
         half.unlink()

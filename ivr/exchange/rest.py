@@ -10,8 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from ivr.exchange.call import API_VERSION, rfc2822
-from ivr.exchange.interpreter import recording_url
 from ivr.exchange.leg import Engine
+from ivr.exchange.recordings import recording_url
 from ivr.exchange.safety import NotAllowedError, same_secret
 from ivr.exchange.settings import ExchangeSettings
 from ivr.exchange.store import (

@@ -10,12 +10,21 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Any, ClassVar
+from ipaddress import ip_address
+from typing import ClassVar
 
 from aiosipua.message import SipMessage, SipRequest, SipResponse
 from aiosipua.sdp import parse_sdp
-from aiosipua.transport import UdpSipTransport, _response_destination, _stamp_via_received
+from aiosipua.transport import UdpSipTransport, _stamp_via_received
+
+from ivr.exchange.sip_messages import (
+    answer_for,
+    branch_of,
+    call_and_number,
+    check,
+    transaction_of,
+)
+from ivr.exchange.udp import Address, Ear, Network, read_no_more_than
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +35,8 @@ NO_PROXY_SECONDS = 8.0  # an INVITE not even answered by 100: the box is off; Ti
 LARGEST_BYTES = 16_384  # far above any real INVITE
 REMEMBERED = 4096  # transactions; beyond it the oldest is forgotten
 
-Address = tuple[str, int]
-Network = IPv4Network | IPv6Network
 
-
-@dataclass
+@dataclass(slots=True)
 class _Repeat:
     """A message on its way until something answers it."""
 
@@ -46,7 +52,7 @@ class _Repeat:
             self.timer.cancel()
 
 
-@dataclass
+@dataclass(slots=True)
 class _Seen:
     """A request that came in, and the last answer given to it."""
 
@@ -64,8 +70,9 @@ class RetransmittingTransport(UdpSipTransport):
         super().__init__(local_addr=local_addr)
         self._peers = tuple(peers)
         self._asked: dict[tuple[str, str], _Repeat] = {}  # our requests by branch and method
-        self._seen: dict[tuple[str, str, str], _Seen] = {}  # theirs, by branch, sender and method
-        self._unconfirmed: dict[tuple[str, str], _Repeat] = {}  # our final answers to INVITEs
+        self._seen: dict[str, _Seen] = {}  # theirs, oldest first
+        # Our final answers to INVITEs, and what each was asked by.
+        self._unconfirmed: dict[tuple[str, str], tuple[_Repeat, _Seen | None]] = {}
         self._acks: dict[tuple[str, str], tuple[float, bytes, Address]] = {}
         self._strangers: set[str] = set()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -76,14 +83,15 @@ class RetransmittingTransport(UdpSipTransport):
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         transport, _ = await self._loop.create_datagram_endpoint(
-            lambda: _Ear(self), local_addr=self.local_addr
+            lambda: Ear(self.received, _failed), local_addr=self.local_addr
         )
+        read_no_more_than(LARGEST_BYTES + 1, transport)
         self._udp_transport = transport
         self.local_addr = transport.get_extra_info("sockname")[:2]
         self._sweep()
 
     async def stop(self) -> None:
-        for repeat in (*self._asked.values(), *self._unconfirmed.values()):
+        for repeat in (*self._asked.values(), *(each for each, _ in self._unconfirmed.values())):
             repeat.stop()
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -103,31 +111,31 @@ class RetransmittingTransport(UdpSipTransport):
         if isinstance(message, SipResponse):
             self._answer(message, data, addr)
         elif message.method == "ACK":
-            self._acks[_call_and_number(message)] = (self._loop.time(), data, addr)
+            self._acks[call_and_number(message)] = (self._loop.time(), data, addr)
         else:
             self._ask(message, data, addr)
         self._write(data, addr)
 
     def _ask(self, request: SipRequest, data: bytes, addr: Address) -> None:
-        key = (_branch(request), request.method)
+        key = (branch_of(request), request.method)
         patience = NO_PROXY_SECONDS if request.method == "INVITE" else GIVE_UP_SECONDS
 
         def give_up() -> None:
             self._asked.pop(key, None)
             log.warning("%s to %s was not answered", request.method, addr[0])
             if self.on_message is not None:
-                self.on_message(_answer_for(request, 408, "Request Timeout"), addr)
+                self.on_message(answer_for(request, 408, "Request Timeout"), addr)
 
         self._asked[key] = self._repeat(data, addr, patience, give_up)
 
     def _answer(self, response: SipResponse, data: bytes, addr: Address) -> None:
         method = response.cseq.method if response.cseq else ""
-        seen = self._seen.get(_transaction(response, method))
+        seen = self._seen.get(transaction_of(response, method))
         if seen is not None:
             seen.answer, seen.to = data, addr
         if method != "INVITE" or response.status_code < 200:
             return
-        key = _call_and_number(response)
+        key = call_and_number(response)
 
         def give_up() -> None:
             self._unconfirmed.pop(key, None)
@@ -136,7 +144,7 @@ class RetransmittingTransport(UdpSipTransport):
                 self.on_no_ack(key[0])
 
         if key not in self._unconfirmed:
-            self._unconfirmed[key] = self._repeat(data, addr, GIVE_UP_SECONDS, give_up)
+            self._unconfirmed[key] = self._repeat(data, addr, GIVE_UP_SECONDS, give_up), seen
 
     def _repeat(
         self, data: bytes, to: Address, seconds: float, on_give_up: Callable[[], None]
@@ -172,13 +180,13 @@ class RetransmittingTransport(UdpSipTransport):
         if not self._is_peer(addr[0]):
             return
         if len(data) > LARGEST_BYTES:
-            log.warning("%d bytes from %s are no SIP message", len(data), addr[0])
+            log.warning("more than %d bytes from %s are no SIP message", LARGEST_BYTES, addr[0])
             return
         try:
             message = SipMessage.parse(data)
             if isinstance(message, SipRequest):
                 _stamp_via_received(message, addr)
-            _check(message)
+            check(message)
         except Exception as error:  # noqa: BLE001  # the parser meets whatever the wire brings
             log.warning("not SIP, from %s: %s", addr[0], error)
             return
@@ -203,11 +211,13 @@ class RetransmittingTransport(UdpSipTransport):
 
     def _take_request(self, request: SipRequest, addr: Address) -> None:
         if request.method == "ACK":
-            unconfirmed = self._unconfirmed.pop(_call_and_number(request), None)
-            if unconfirmed is not None:
-                unconfirmed.stop()
+            repeat, invite = self._unconfirmed.pop(call_and_number(request), (None, None))
+            if repeat is not None:
+                repeat.stop()
+            if invite is not None:
+                invite.answer = None  # heard: a copy of the INVITE that is late needs none
         else:
-            key = _transaction(request, request.method)
+            key = transaction_of(request, request.method)
             seen = self._seen.get(key)
             if seen is not None:
                 if seen.answer is not None:
@@ -228,8 +238,8 @@ class RetransmittingTransport(UdpSipTransport):
 
     def _take_response(self, response: SipResponse, addr: Address) -> None:
         cseq = response.cseq
-        assert cseq is not None  # _check saw it  # noqa: S101
-        key = (_branch(response), cseq.method)
+        assert cseq is not None  # `check` saw it  # noqa: S101
+        key = (branch_of(response), cseq.method)
         repeat = self._asked.get(key)
         final = response.status_code >= 200
         if repeat is not None:
@@ -243,7 +253,7 @@ class RetransmittingTransport(UdpSipTransport):
                 first = self._ack_refusal(response, addr)
                 if not first:
                     return
-            elif (ack := self._acks.get(_call_and_number(response))) is not None:
+            elif (ack := self._acks.get(call_and_number(response))) is not None:
                 self._write(ack[1], ack[2])
                 return
             elif not self.knows_call(response.call_id or ""):
@@ -254,7 +264,7 @@ class RetransmittingTransport(UdpSipTransport):
 
     def _ack_refusal(self, response: SipResponse, addr: Address) -> bool:
         """Send the ACK that belongs to the INVITE's own transaction; whether it is the first."""
-        key = (_branch(response), "ACK")
+        key = (branch_of(response), "ACK")
         if key in self._acks:
             _, data, to = self._acks[key]
             self._write(data, to)
@@ -274,69 +284,17 @@ class RetransmittingTransport(UdpSipTransport):
     def refuse(self, request: SipRequest, code: int, reason: str) -> None:
         """Answer a request that belongs to no call."""
         with suppress(ValueError):
-            self.send_reply(_answer_for(request, code, reason))
+            self.send_reply(answer_for(request, code, reason))
 
     def _sweep(self) -> None:
         """Forget what is too old to be repeated."""
         horizon = self._loop.time() - GIVE_UP_SECONDS
-        self._seen = {key: seen for key, seen in self._seen.items() if seen.at > horizon}
-        self._acks = {key: ack for key, ack in self._acks.items() if ack[0] > horizon}
+        while self._seen and next(iter(self._seen.values())).at <= horizon:
+            del self._seen[next(iter(self._seen))]
+        while self._acks and next(iter(self._acks.values()))[0] <= horizon:
+            del self._acks[next(iter(self._acks))]
         self._sweeper = self._loop.call_later(5, self._sweep)
 
 
-class _Ear(asyncio.DatagramProtocol):
-    def __init__(self, owner: RetransmittingTransport) -> None:
-        self._owner = owner
-
-    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        self._owner.received(data, (str(addr[0]), int(addr[1])))
-
-    def error_received(self, exc: Exception) -> None:
-        log.debug("SIP socket: %s", exc)  # a peer that is off: the timers say so too
-
-
-def _branch(message: SipMessage) -> str:
-    vias = message.via
-    return (vias[0].branch or "") if vias else ""
-
-
-def _transaction(message: SipMessage, method: str) -> tuple[str, str, str]:
-    """What makes two copies of a request the same (RFC 3261 §17.2.3)."""
-    vias = message.via
-    sent_by = f"{vias[0].host}:{vias[0].port}" if vias else ""
-    branch = _branch(message)
-    if not branch.startswith("z9hG4bK"):
-        branch = f"{message.call_id}:{message.cseq.seq if message.cseq else 0}"
-    return (branch, sent_by, method)
-
-
-def _call_and_number(message: SipMessage) -> tuple[str, str]:
-    return (message.call_id or "", str(message.cseq.seq if message.cseq else 0))
-
-
-def _check(message: SipMessage) -> None:
-    """What every message needs before anybody looks at it closely; raises ValueError."""
-    if not (message.via and message.call_id and message.cseq and message.cseq.method):
-        raise ValueError("Via, Call-ID or CSeq is missing")
-    if not (message.from_addr and message.to_addr):
-        raise ValueError("From or To is missing")
-    if isinstance(message, SipRequest):
-        if message.cseq.method != message.method:
-            raise ValueError("CSeq names another method")
-        way_back = _response_destination(_answer_for(message, 100, ""))
-        # Checked here and not left to the socket: asyncio closes one for ever that was once
-        # asked to send to a port beyond 65535.
-        if way_back is None or not 0 < way_back[1] < 65536:
-            raise ValueError("no way back")
-        ip_address(way_back[0])
-
-
-def _answer_for(request: SipRequest, code: int, reason: str) -> SipResponse:
-    response = SipResponse(status_code=code, reason_phrase=reason)
-    for via in request.headers.get("via"):
-        response.headers.append("Via", via)
-    for name in ("From", "To", "Call-ID", "CSeq"):
-        response.headers.set_single(name, request.headers.get_first(name) or "")
-    if code > 100 and "tag=" not in (response.headers.get_first("to") or ""):
-        response.headers.set_single("To", f"{response.headers.get_first('to')};tag=hotline")
-    return response
+def _failed(error: Exception) -> None:
+    log.debug("SIP socket: %s", error)  # a peer that is off: the timers say so too

@@ -116,6 +116,7 @@ class _App:
     def __init__(self) -> None:
         self.pressed = asyncio.Event()
         self.key = ""
+        self._sound = _wav(_voice(1))  # now, not while a caller waits
         self.recording: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
@@ -154,13 +155,17 @@ class _App:
         return _twiml("")
 
     async def _prompt(self, _: web.Request) -> web.Response:
-        out = io.BytesIO()
-        with wave.open(out, "wb") as writer:
-            writer.setnchannels(1)
-            writer.setsampwidth(2)
-            writer.setframerate(RATE_HZ)
-            writer.writeframes(_voice(1).astype("<i2").tobytes())
-        return web.Response(body=out.getvalue(), content_type="audio/wav")
+        return web.Response(body=self._sound, content_type="audio/wav")
+
+
+def _wav(samples: Samples) -> bytes:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(RATE_HZ)
+        writer.writeframes(samples.astype("<i2").tobytes())
+    return out.getvalue()
 
 
 def _twiml(verbs: str) -> web.Response:

@@ -90,6 +90,8 @@ class ExchangeSettings:
     max_call_seconds: int = 1800
     max_ring_seconds: int = 120
     no_media_seconds: float = 30  # a call in which no sound packet ever arrives is ended
+    lost_media_seconds: float = 60  # and one in which none came for so long: the box lost its power
+    held_media_seconds: float = 300  # or for so long while somebody put it on hold
 
     # Where things are kept, and the voice.
     data_folder: Path = Path("data/exchange")

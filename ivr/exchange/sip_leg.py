@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ class SipLeg:
         self.sdp_answer: SdpMessage | None = None
         self.opening: asyncio.Task[None] | None = None  # until there is media
         self.media: Media | None = None
+        self.held = False
         self._began = 0.0  # when the call was answered, by the monotonic clock
 
     # What the engine tells
@@ -70,13 +72,18 @@ class SipLeg:
         if self.media is None:
             return
         self.media.tick(now)
-        if self._began and self._is_deaf(now):
+        if self._began and not self.gone.is_set() and self._is_deaf(now):
+            log.warning("no sound comes on a line: it is ended")
             self._engine.end(self)
 
     def _is_deaf(self, now: float) -> bool:
-        """Answered long ago, and never one packet: nobody can be on that line."""
+        """Not one packet, never or for long: nobody can be on that line."""
         assert self.media is not None  # noqa: S101
-        return self.media.heard_at == 0 and now - self._began > self._engine.no_media_seconds
+        settings, heard_at = self._engine.settings, self.media.heard_at
+        if not heard_at:
+            return now - self._began > settings.no_media_seconds
+        patience = settings.held_media_seconds if self.held else settings.lost_media_seconds
+        return now - heard_at > patience
 
     # What the interpreter asks
 
@@ -119,37 +126,28 @@ class SipLeg:
         if self.gone.is_set() or self.media is None:
             raise LegGoneError
         recorder = Recorder(path, self.law, limits)
-        fault: list[OSError] = []
-
-        def put(payload: bytes, timestamp: int) -> None:
-            try:
-                recorder.put(payload, timestamp)
-            except OSError as error:
-                fault.append(error)
-
-        self.media.on_frame = put
+        self.media.on_frame = recorder.put
         try:
-            ended_by, key = await self._listen(recorder, limits, fault)
+            ended_by, key = await self._listen(recorder, limits)
         except BaseException:
             recorder.discard()
             raise
         finally:
             self.media.on_frame = None
-        seconds = await asyncio.to_thread(recorder.finish)
-        if fault:
-            log.error("a recording is cut short at %.0f s: %s", seconds, fault[0])
-            if not seconds:
-                path.unlink(missing_ok=True)
-                raise fault[0]
-        return Take(path, seconds, ended_by, key, heard=recorder.heard)
+        if not recorder.heard:
+            recorder.discard()
+            return Take(path, recorder.kept_seconds, ended_by, key, heard=False)
+        take = Take(path, recorder.kept_seconds, ended_by, key)
+        try:
+            await asyncio.to_thread(recorder.finish)
+        except OSError as error:
+            log.error("a recording of %.0f s cannot be kept yet: %s", take.seconds, error)
+            return replace(take, keep=recorder.finish)
+        return replace(take, seconds=recorder.kept_seconds)
 
-    async def _listen(
-        self, recorder: Recorder, limits: TakeLimits, fault: list[OSError]
-    ) -> tuple[EndedBy, str]:
+    async def _listen(self, recorder: Recorder, limits: TakeLimits) -> tuple[EndedBy, str]:
         while True:
             key = await self.keys.next(0.1)
-            if fault:
-                return EndedBy.LENGTH, ""
             if key is not None and key in limits.finish_keys:
                 return EndedBy.KEY, key
             if self.gone.is_set():

@@ -1,8 +1,10 @@
 """What outlives a process: calls, recordings, and the reports still owed to the application."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -136,12 +138,31 @@ class Store:
         Base.metadata.create_all(self._engine)
         self._session = sessionmaker(self._engine, expire_on_commit=False)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._waiting: deque[tuple[Callable[[Session], Any], asyncio.Future[Any]]] = deque()
 
     async def do(self, work: Callable[[Session], T]) -> T:
-        """Run `work` in a transaction of its own."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self.do_now, work)
+        """Run `work` in a transaction, and again in one of its own if another's fails there."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, done))
+        self._thread.submit(self._work_off)
+        return await done
 
-    def do_now(self, work: Callable[[Session], T]) -> T:
+    def _work_off(self) -> None:
+        """All that waits, together: twenty calls that end at once wait for the disk once."""
+        batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        results: list[Any] = []
+        if len(batch) > 1:
+            with suppress(Exception):  # whose fault it is, is found below
+                results = self._at_once(lambda session: [work(session) for work, _ in batch])
+        for work, _ in batch[len(results) :]:
+            try:
+                results.append(self._at_once(work))
+            except BaseException as error:  # noqa: BLE001  # raised where it is waited for
+                results.append(error)
+        for (_, done), result in zip(batch, results, strict=True):
+            _settle(done, result)
+
+    def _at_once(self, work: Callable[[Session], T]) -> T:
         try:
             with self._session.begin() as session:
                 return work(session)
@@ -244,6 +265,20 @@ def forget_old(session: Session, before: datetime) -> None:
 def stamp(instant: datetime) -> str:
     """Sortable text of an aware instant."""
     return utc(instant).isoformat(timespec="microseconds")
+
+
+def _settle(done: asyncio.Future[Any], result: object) -> None:
+    """From the store's thread."""
+
+    def tell() -> None:
+        if done.done():  # nobody waits any more
+            return
+        if isinstance(result, BaseException):
+            done.set_exception(result)
+        else:
+            done.set_result(result)
+
+    done.get_loop().call_soon_threadsafe(tell)
 
 
 def _prepare(connection: Any, _: object) -> None:

@@ -276,6 +276,7 @@ class Switchboard:
         self._engine.on_ring = lambda leg: None
         tasks = [call.task for call in self.calls.values() if call.task is not None]
         for call in list(self.calls.values()):
+            call.broken_off = True
             await self.end(call.sid, CallStatus.COMPLETED)
         if tasks:
             await asyncio.wait(tasks, timeout=2 * LAST_WORDS_SECONDS)

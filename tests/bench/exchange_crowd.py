@@ -59,6 +59,11 @@ class Caller:
         text = data.decode(errors="replace")  # RTCP of a neighbour, if the ports fall so
         if text.startswith("SIP/2.0"):
             self.answers.put_nowait((at, text))
+        elif text.startswith("BYE "):
+            kept = ("Via:", "From:", "To:", "Call-ID:", "CSeq:")
+            lines = [line for line in text.split("\r\n") if line.startswith(kept)]
+            lines = ["SIP/2.0 200 OK", *lines, "Content-Length: 0", "", ""]
+            self._send("\r\n".join(lines).encode())
 
     def _rtp_in(self, at: float, data: bytes) -> None:
         if data[1] & 0x7F == g711.PCMA:

@@ -145,6 +145,10 @@ def _fill_postgresql(db: Database) -> None:
             with cursor.copy(f"COPY {table} ({','.join(map(_quoted, columns))}) FROM STDIN") as copy:  # fmt: skip
                 for row in rows:
                     copy.write_row(row)
+            if "id" in columns:
+                cursor.execute(
+                    f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
+                )
     with db.engine.connect() as connection:  # it does so by itself in time
         connection.exec_driver_sql("ANALYZE")
         connection.commit()
@@ -176,8 +180,8 @@ def _tables() -> Iterator[Table]:
     yield "ticket_rounds", ("ticket_id", "number", "began_at", "why"), (
         (n, 2, _text(_opened(n) + timedelta(days=3)), "") for n in done if n % 40 == 0
     )  # fmt: skip
-    yield "recordings", ("carrier_id", "url", "made_at", "call_id", "ticket_id", "superseded", "reply", "fetch", "media_type"), (
-        (f"RE{n}", "https://x.test", _text(_opened(n)), _call(n), n, "0", "0", "stored", "audio/wav")
+    yield "recordings", ("carrier_id", "url", "made_at", "call_id", "ticket_id", "superseded", "cut_short", "reply", "fetch", "media_type"), (
+        (f"RE{n}", "https://x.test", _text(_opened(n)), _call(n), n, "0", "0", "0", "stored", "audio/wav")
         for n in range(1, TICKETS + 1) if n % 5
     )  # fmt: skip
     yield "journeys", ("id", "at", "went", "place", "settled", "written_by", "written_at", "reason", "reason_note"), (

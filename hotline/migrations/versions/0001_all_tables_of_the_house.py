@@ -507,6 +507,19 @@ def upgrade() -> None:
         batch_op.create_index("ix_tickets_state_opened_at", ["state", "opened_at"], unique=False)
 
     op.create_table(
+        "verifications",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("asked_at", hotline.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("asked_by", sa.Integer(), nullable=True),
+        sa.Column("found_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("lines", sa.Integer(), nullable=True),
+        sa.Column("fault", sa.String(length=300), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["asked_by"], ["volunteers.id"], name=op.f("fk_verifications_asked_by")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_verifications")),
+    )
+    op.create_table(
         "waiting_sheets",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(length=20), nullable=False),
@@ -541,6 +554,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("carrier_sid", name=op.f("uq_calls_carrier_sid")),
     )
     with op.batch_alter_table("calls", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_calls_about_ticket_id"), ["about_ticket_id"], unique=False
+        )
         batch_op.create_index("ix_calls_phone_started", ["phone", "started_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_started_at"), ["started_at"], unique=False)
 
@@ -812,6 +828,7 @@ def upgrade() -> None:
         sa.Column("superseded", sa.Boolean(), nullable=False),
         sa.Column("reply", sa.Boolean(), nullable=False),
         sa.Column("claimed_seconds", sa.Double(), nullable=True),
+        sa.Column("cut_short", sa.Boolean(), nullable=False),
         sa.Column(
             "fetch",
             sa.Enum(
@@ -860,6 +877,7 @@ def upgrade() -> None:
                 "return_call",
                 "settle_call",
                 "night_round",
+                "verify",
                 "hand_over",
                 "tell_volunteer",
                 "bridge",
@@ -901,7 +919,7 @@ def upgrade() -> None:
         ),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("lease_until", hotline.db.UtcDateTime(timezone=True), nullable=True),
-        sa.Column("lease_token", sa.String(length=32), nullable=True),
+        sa.Column("lease_token", sa.String(length=64), nullable=True),
         sa.Column("settled_at", hotline.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("result", sa.String(length=200), nullable=False),
         sa.ForeignKeyConstraint(
@@ -1226,9 +1244,11 @@ def downgrade() -> None:
     with op.batch_alter_table("calls", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_calls_started_at"))
         batch_op.drop_index("ix_calls_phone_started")
+        batch_op.drop_index(batch_op.f("ix_calls_about_ticket_id"))
 
     op.drop_table("calls")
     op.drop_table("waiting_sheets")
+    op.drop_table("verifications")
     with op.batch_alter_table("tickets", schema=None) as batch_op:
         batch_op.drop_index("ix_tickets_state_opened_at")
         batch_op.drop_index(batch_op.f("ix_tickets_opened_at"))
