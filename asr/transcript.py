@@ -15,6 +15,7 @@ FILLERS = frozenset(
 WEAK_CONFIDENCE = 0.6
 # A text is shown as it is only if all of these hold; else its ticket says that the recording must be heard.
 LEAST_CONFIDENCE = 0.8
+DOUBT = 0.3  # of a word, beside those heard: of one or two that are surely there chance has many
 MOST_WEAK_SHARE = 0.25  # one weak word in four
 MOST_WEAK_SHARE_TO_TELL = 0.5  # beyond it, what a text is about would be told from chance words
 MOST_UNHEARD_SHARE = 0.1  # words the model does not have are seldom alone
@@ -111,7 +112,7 @@ def heard(
         seconds=round(seconds, 3),
         speech_seconds=round(speech_seconds, 3),
         model=model,
-        trusted=confidence >= least_confidence
+        trusted=sum(sure) / (len(words) + DOUBT) >= least_confidence
         and weak_share <= MOST_WEAK_SHARE
         and unheard_share <= MOST_UNHEARD_SHARE
         and slowest <= pace <= fastest,

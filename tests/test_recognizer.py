@@ -174,11 +174,19 @@ def test_a_sure_text_at_the_pace_of_speech_is_trusted() -> None:
     [
         ([("我", 0.5), ("要", 0.5), ("报销", 0.6)], 1.5),
         ([("我", 1), ("[unk]", 1), ("要", 1), ("去", 1), ("报销", 1)], 1.5),
+        ([("我", 1)], 0.3),
         ([("我", 1)], 20),
         ([("我要报销医药费", 1)] * 9, 2),
         ([], 5),
     ],
-    ids=["unsure", "a word not heard", "one word in 20 s", "faster than speech", "no words"],
+    ids=[
+        "unsure",
+        "a word not heard",
+        "one word",
+        "one word in 20 s",
+        "faster than speech",
+        "no words",
+    ],
 )
 def test_a_doubtful_text_is_not_trusted(
     said: list[tuple[str, float]], speech_seconds: float
