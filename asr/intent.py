@@ -61,6 +61,7 @@ UNTAUGHT, UNTAUGHT_SYLLABLE = -1.8, 1.8
 CAUTION = 0.95  # nats by which a matter must be likelier than none of them
 # An emergency is heard in the midst of other things too: by so many syllables, and what was said around them.
 ALARM_SYLLABLES, ALARM_AROUND = 3.0, 12
+LEAST_SCORE = 0.05  # beside a likelier one; of an alarm, whether it is one at all decides
 SURE_SCORE = 0.8  # for saying something in the call itself
 MOST_REASONS = 5
 
@@ -103,19 +104,18 @@ def suggest(text: str, vocabulary: "Vocabulary") -> list[Suggestion]:
         if matter.urgent and evidence[matter][0] >= ALARM_SYLLABLES and vocabulary.likeness:
             around = vocabulary.likeness.of(_around(matter, found, heard))
             nats[matter] = max(nats[matter], around[matter.code] + SYLLABLE * evidence[matter][0])
+    alarms = {matter for matter in nats if matter.urgent and evidence[matter][0] >= ALARM_SYLLABLES}
     every = sum(map(math.exp, nats.values()), math.exp(CAUTION))
-    suggestions = [
-        Suggestion(
-            matter.code,
-            round(math.exp(nats[matter]) / every, 3),
-            because or vocabulary.words(heard, matter),
-            matter.urgent,
-        )
-        for matter, (_, because) in evidence.items()
-        if nats[matter] > CAUTION
-    ]
-    alarms = {m.code for m, (syllables, _) in evidence.items() if m.urgent and syllables >= ALARM_SYLLABLES}  # fmt: skip
-    return sorted(suggestions, key=lambda each: (each.code not in alarms, -each.score))
+    suggestions = []
+    for matter, (_, because) in evidence.items():
+        if nats[matter] > CAUTION:
+            among = math.exp(CAUTION) + math.exp(nats[matter]) if matter in alarms else every
+            score = round(math.exp(nats[matter]) / among, 3)
+            if score >= LEAST_SCORE:
+                because = because or vocabulary.words(heard, matter)
+                suggestions.append(Suggestion(matter.code, score, because, matter.urgent))
+    first = {matter.code for matter in alarms}
+    return sorted(suggestions, key=lambda each: (each.code not in first, -each.score))
 
 
 def _around(matter: Matter, found: list["_Finding"], heard: pinyin.Spelt) -> pinyin.Spelt:
