@@ -45,7 +45,7 @@ def test_new_hours_hold_in_every_process_without_a_restart(desk: DeskHouse, tmp_
         "工作日的班 ：08:30-11:30，14:00-17:00 改成 08:30-11:30，19:00-24:00。管理员，今天上午9:10"
         in admin.text
     )
-    assert "11月24日（星期二）19:00–次日00:00没人值班" in desk.visit("吴队长").opens("/rota").text
+    assert "11月24日（星期二）19:00–24:00没人值班" in desk.visit("吴队长").opens("/rota").text
     hands.rules.look(now=True)
     with hands.db.reading() as session:
         assert len(roster.duty_hours(session, hands.settings).working) == 2
