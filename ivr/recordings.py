@@ -52,7 +52,7 @@ def reported(form: Mapping[str, str]) -> Reported | None:
         seconds = float(form["RecordingDuration"])
     except (KeyError, ValueError):
         seconds = None
-    return Reported(carrier_id, url, seconds, cut_short=bool(form.get("ErrorCode")))
+    return Reported(carrier_id, url, seconds, cut_short=form.get("ErrorCode", "0") not in {"", "0"})
 
 
 def keep(

@@ -14,6 +14,7 @@ from tickets import sayings
 from tickets.catalogue import CATALOGUE, UNCHECKED
 
 WORDS = known()
+SEEDS = 3  # of the noise, those of the bench
 
 
 def first(text: str, words: Vocabulary = WORDS) -> str:
@@ -23,8 +24,12 @@ def first(text: str, words: Vocabulary = WORDS) -> str:
 
 def scores(written: list[tuple[str, str]], error_rate: float) -> tuple[float, float]:
     """Give the share of requests whose matter comes first, and of others for which anything is suggested."""
-    draw = random.Random(int(error_rate * 100))
-    told = [(code, first(misheard(words, error_rate, draw))) for code, words in written]
+    draws = [random.Random(1000 * seed + int(error_rate * 100)) for seed in range(SEEDS)]
+    told = [
+        (code, first(misheard(words, error_rate, draw)))
+        for draw in draws
+        for code, words in written
+    ]
     right = [found == code for code, found in told if code != IDLE]
     false = [found != IDLE for code, found in told if code == IDLE]
     return sum(right) / len(right), sum(false) / len(false)
@@ -74,12 +79,12 @@ def test_what_is_learnt_is_learnt_again_from_the_same_sayings(tmp_path: Path) ->
     assert first("你好啊", words) == IDLE
 
 
-@pytest.mark.parametrize(("error_rate", "right"), [(0.10, 0.96), (0.25, 0.90), (0.40, 0.80)])
+@pytest.mark.parametrize(("error_rate", "right"), [(0.10, 0.97), (0.25, 0.90), (0.40, 0.80)])
 def test_requests_that_nobody_thought_of_are_told_misheard(error_rate: float, right: float) -> None:
-    """All seeds together are in the bench: 97, 92 and 83 %, and 1.8 to 2.7 % false."""
+    """The bench says the same: 97.0, 92.3 and 82.7 %, and 1.8 to 2.7 % false."""
     found, wrongly = scores(read(BLIND), error_rate)
-    assert found >= right
-    assert wrongly <= 0.04
+    assert round(found, 3) >= right
+    assert wrongly <= 0.03
 
 
 def test_what_is_acted_on_in_the_call_is_sure() -> None:

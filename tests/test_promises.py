@@ -120,6 +120,17 @@ def test_what_was_in_hand_when_the_machine_went_down_is_free_where_there_is_one_
     assert house.hands.keep(fetch) == house.runtime.db.is_sqlite
 
 
+def test_a_lease_of_an_earlier_version_disturbs_nobody(house: TestHouse, line: Company) -> None:
+    leaves_a_message(line)
+    with house.runtime.db.writing() as session:
+        (fetch,) = session.scalars(select(Promise.id).where(Promise.duty == Duty.FETCH))
+        assert promises.take(session, fetch, house.clock.now(), timedelta(minutes=5), "7f" * 16)
+    release_the_dead(house.hands)
+    assert not house.hands.keep(fetch)
+    house.clock.advance(301)
+    assert house.hands.keep(fetch)
+
+
 def test_an_ear_that_dies_twice_leaves_the_recording_to_a_person(
     house: TestHouse, line: Company, tmp_path: Path
 ) -> None:

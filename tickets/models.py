@@ -171,7 +171,7 @@ class Recording(Base):
     reply: Mapped[bool] = mapped_column(default=False)  # spoken in a return call
     claimed_seconds: Mapped[float | None] = mapped_column(default=None)  # by the carrier's word
     cut_short: Mapped[bool] = mapped_column(default=False)  # its end is lost, the carrier says
-    fetch: Mapped[Fetch] = mapped_column(_kept(Fetch), default=Fetch.WANTED)
+    fetch: Mapped[Fetch] = mapped_column(_kept(Fetch), default=Fetch.WANTED, index=True)
     key: Mapped[str | None] = mapped_column(String(200), default=None)  # name in the store
     media_type: Mapped[str] = mapped_column(String(40), default="")
     sha256: Mapped[str | None] = mapped_column(String(64), default=None)

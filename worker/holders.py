@@ -21,10 +21,13 @@ def is_dead(token: str, *, on_one_machine: bool) -> bool:
     """Whether the process of a token is no more. Where the house is known to be `on_one_machine`,
     whatever was there before its last start is dead; of another machine's processes nothing is known.
     """
-    boot, sight, pid, began, _ = token.split("-")
-    if boot != _place()[0]:
-        return on_one_machine
-    return sight == _place()[1] and _began(int(pid)) != began
+    match token.split("-"):
+        case [boot, sight, pid, began, _]:
+            if boot != _place()[0]:
+                return on_one_machine
+            return sight == _place()[1] and _began(int(pid)) != began
+        case _:  # of an earlier version, which named nobody
+            return False
 
 
 @cache

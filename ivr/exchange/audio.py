@@ -121,13 +121,20 @@ def read_wav(path: Path) -> Samples | None:
     return np.frombuffer(frames, "<i2").astype(np.int16) if frames else None
 
 
-def write_wav(path: Path, samples: Samples, mode: int = 0o600) -> None:
-    """An 8 kHz mono wav, whole or not at all, also where two write the same one at once."""
-    half = path.with_suffix(f".{secrets.token_hex(4)}.half")
-    with wave.open(str(half), "wb") as target:
+def wav(samples: Samples) -> bytes:
+    """8 kHz, mono, 16 bit."""
+    out = io.BytesIO()
+    with wave.open(out, "wb") as target:
         target.setnchannels(1)
         target.setsampwidth(2)
         target.setframerate(RATE_HZ)
         target.writeframes(samples.astype("<i2").tobytes())
+    return out.getvalue()
+
+
+def write_wav(path: Path, samples: Samples, mode: int = 0o600) -> None:
+    """An 8 kHz mono wav, whole or not at all, also where two write the same one at once."""
+    half = path.with_suffix(f".{secrets.token_hex(4)}.half")
+    half.write_bytes(wav(samples))
     half.chmod(mode)
     half.replace(path)

@@ -849,6 +849,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("recordings", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_recordings_call_id"), ["call_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_recordings_fetch"), ["fetch"], unique=False)
         batch_op.create_index(batch_op.f("ix_recordings_ticket_id"), ["ticket_id"], unique=False)
 
     op.create_table(
@@ -1202,6 +1203,7 @@ def downgrade() -> None:
     op.drop_table("turns")
     with op.batch_alter_table("recordings", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_recordings_ticket_id"))
+        batch_op.drop_index(batch_op.f("ix_recordings_fetch"))
         batch_op.drop_index(batch_op.f("ix_recordings_call_id"))
 
     op.drop_table("recordings")
