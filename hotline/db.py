@@ -136,17 +136,21 @@ class WriterGate:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._holder: int | None = None  # the thread that has passed
         self._file: IO[bytes] | None = None
         self._pid = os.getpid()
 
     def __enter__(self) -> None:
+        if self._holder == threading.get_ident():  # it would wait for itself, and the house for it
+            raise RuntimeError("a writing session was opened inside another")
         self._lock.acquire()
+        self._holder = threading.get_ident()
         try:
             if self._file is None or self._pid != os.getpid():  # a fork shares the lock it inherits
                 self._file, self._pid = self._path.open("ab"), os.getpid()
             fcntl.flock(self._file, fcntl.LOCK_EX)
         except BaseException:
-            self._lock.release()
+            self._let_go()
             raise
 
     def __exit__(self, *_: object) -> None:
@@ -154,7 +158,11 @@ class WriterGate:
             if self._file is not None:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
         finally:
-            self._lock.release()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._holder = None
+        self._lock.release()
 
     def close(self) -> None:
         if self._file is not None:

@@ -21,7 +21,7 @@ from flask import (
 from flask_login import current_user, login_user, logout_user
 from sqlalchemy import ColumnElement, select, true
 from werkzeug import Response
-from werkzeug.exceptions import Unauthorized
+from werkzeug.exceptions import RequestEntityTooLarge, Unauthorized
 
 from hotline.runtime import Runtime
 from hotline.web import auth, pins, totp, words
@@ -111,6 +111,10 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         """The session was over in the midst of it: what was sent goes with its sender."""
         if request.path.startswith(MACHINES):
             return error
+        try:
+            request.form  # noqa: B018 - read here, where it may still be refused
+        except RequestEntityTooLarge as too_large:
+            return too_large
         chosen = auth.number(request.cookies.get("hotline_name", ""))
         return show(None, chosen, 401, kept_form.from_request())
 

@@ -17,6 +17,10 @@ from tickets.residents import Change, NameMissingError, Particulars, SameResiden
 LONGEST = {"name": 40, "building": 10, "unit": 10, "room": 10}
 
 
+class TooLongError(Exception):
+    """A name or address that is none."""
+
+
 def make_blueprint(runtime: Runtime) -> Blueprint:
     people = Blueprint("people", __name__, url_prefix="/residents")
     db, settings = runtime.db, runtime.settings
@@ -44,17 +48,16 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     @people.post("")
     @needs(Role.COMMITTEE)
     def add() -> Any:
-        fields = _fields()
-        if any(len(fields[name]) > longest for name, longest in LONGEST.items()):
-            return show_list("long", 409)
         try:
-            typed = request.form.get("phone", "").strip()
+            fields, typed = _fields(), request.form.get("phone", "").strip()
             phones = (_phone(typed),) if typed else ()
             with db.writing() as session:
                 who = Particulars(
                     **fields, dialect=_dialect(), slow="slow" in request.form, phones=phones
                 )
                 resident_id = residents.add(session, who, current_user.person, runtime.clock()).id
+        except TooLongError:
+            return show_list("long", 409)
         except NameMissingError:
             return show_list("no_name", 409)
         except NotAPhoneError:
@@ -100,14 +103,13 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
                         residents.merge(session, resident, twin, by, now)
                         said = "并成一个人了。"
                     case _:
-                        fields = _fields()
-                        if any(len(fields[name]) > longest for name, longest in LONGEST.items()):
-                            return show(resident_id, "long", 409)
-                        what = Change(**fields, dialect=_dialect(), slow="slow" in request.form)
+                        what = Change(**_fields(), dialect=_dialect(), slow="slow" in request.form)
                         residents.change(session, resident, what, by, now)
                         said = "改好了，记下来了。"
         except NameMissingError:
             return show(resident_id, "no_name", 409)
+        except TooLongError:
+            return show(resident_id, "long", 409)
         except NotAPhoneError:
             return show(resident_id, "phone", 409)
         except SameResidentError:
@@ -147,7 +149,10 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
 
 
 def _fields() -> dict[str, Any]:
-    return {name: words.clean(request.form.get(name, "")) for name in LONGEST}
+    fields = {name: words.clean(request.form.get(name, "")) for name in LONGEST}
+    if any(len(fields[name]) > longest for name, longest in LONGEST.items()):
+        raise TooLongError
+    return fields
 
 
 def _dialect() -> Dialect:
