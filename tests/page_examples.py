@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from hotline import mishaps
 from hotline.store import Store
+from hotline.web.imports import BOOKS
 from ivr import studio
 from ivr.models import Call, Turn
 from ivr.parts import JINHUA, NUMBER_OF, Spot
@@ -164,10 +165,13 @@ def _office(desk: DeskHouse) -> None:
     }  # fmt: skip
     with db.writing() as session:
         for kind, (who, rows) in sheets.items():
-            waiting_sheets.keep(session, kind, xlsx(rows), desk.people[who], now)
+            book = next(book for book in BOOKS if book.key == kind)
+            told = book.plan(session, desk.runtime.settings, xlsx(rows), now)
+            waiting_sheets.keep(session, kind, xlsx(rows), told, desk.people[who], now)
         admin = ledger.volunteer(desk.people["管理员"])
         audit.ask(session, admin, now)
         audit.answer(session, audit.verify(session), now)
+        sealing.ask(session, Period.month(2026, 9), admin, now)
         asked = {"accept_within_minutes": "45", "notice_urls": "json://127.0.0.1/x"}
         house_rules.change(session, desk.runtime.settings, asked, 0, admin, now)
         wang = session.get_one(Volunteer, desk.people["王秀兰"])

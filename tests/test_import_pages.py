@@ -83,6 +83,15 @@ def test_what_changed_since_the_look_is_told_before_anything_is_taken(desk: Desk
     assert residents(desk) == ["李桂芳", "张德明"]
 
 
+def test_the_look_shows_what_was_told_and_reads_no_file_again(desk: DeskHouse) -> None:
+    reader = sends(desk.visit("李主任"), "residents", xlsx(ZHANG))
+    told = reader.text
+    with desk.runtime.db.writing() as session:
+        session.get_one(WaitingSheet, 1).content = b"no sheet any more"
+    assert reader.opens("/import/residents/1").text == told
+    assert "张德明" in told
+
+
 def test_a_file_is_its_own_and_waits_a_day(desk: DeskHouse) -> None:
     reader = sends(desk.visit("李主任"), "residents", xlsx(ZHANG))
     assert "放了一天以上" in desk.visit("管理员").opens("/import/residents/1").text

@@ -70,9 +70,12 @@ def test_a_month_that_is_over_is_sealed_once(desk: DeskHouse) -> None:
     assert "还没有过完" in reader.posts("/audit/seal?month=2026-11").text
     assert reader.opens("/audit/sealed/2026-11.zip").status == 404
     desk.clock.set(datetime(2026, 12, 1, 9, tzinfo=SHANGHAI))
-    reader = desk.visit("李主任").posts("/audit/seal?month=2026-11")
-    assert "封存好了" in reader.text
-    assert "以前封存过" in reader.posts("/audit/seal?month=2026-11").text
+    reader = desk.visit("李主任").posts("/audit/seal?month=2026-11").posts("/audit/seal?month=2026-11")  # fmt: skip
+    assert "正在封存" in reader.text
+    sweep(Hands(desk.runtime), None)
+    assert "以后怎么改都还是这一份" in reader.posts("/audit/seal?month=2026-11").text
+    assert len(desk.ledger("seal")) == 1, "whoever asks again meanwhile or later gets the same"
+    assert desk.ledger("seal")[0].person == f"volunteer:{desk.people['李主任']}"
     sealed = desk.ledger("seal")[0].facts["sha256"]
     assert sealed in reader.text
     reader.opens("/audit/sealed/2026-11.zip")
@@ -89,7 +92,9 @@ def test_a_broken_ledger_is_named_and_not_sealed(desk: DeskHouse) -> None:
         connection.execute(text("UPDATE ledger SET why = 'x' WHERE sequence = 2"))
     desk.clock.set(datetime(2026, 12, 1, 9, tzinfo=SHANGHAI))
     reader = desk.visit("李主任").posts("/audit/seal?month=2026-11")
-    assert "台账不对，不封存。第 2 行被改过" in reader.text
+    sweep(Hands(desk.runtime), None)
+    reader.opens("/audit?month=2026-11")
+    assert "没有封成。台账不对，不封存。第 2 行被改过" in reader.text
     reader.posts("/audit/verify")
     sweep(Hands(desk.runtime), None)
     assert "台账有问题：第 2 行被改过" in reader.opens("/audit").text

@@ -35,6 +35,16 @@ class Period:
         return cls(date(year, month, 1), date(year + month // 12, month % 12 + 1, 1))
 
     @classmethod
+    def read(cls, month: str) -> "Period":
+        """The month that is written 2026-11."""
+        return cls.month(*map(int, month.split("-")))
+
+    @property
+    def name(self) -> str:
+        """How `read` reads it."""
+        return f"{self.first:%Y-%m}"
+
+    @classmethod
     def year(cls, year: int) -> "Period":
         return cls(date(year, 1, 1), date(year + 1, 1, 1))
 

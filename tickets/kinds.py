@@ -55,6 +55,7 @@ class Duty(StrEnum):
     SETTLE_CALL = "settle_call"
     NIGHT_ROUND = "night_round"
     VERIFY = "verify"  # read the whole ledger: somebody asked
+    SEAL = "seal"  # bundle a month's books for good: somebody asked
     HAND_OVER = "hand_over"  # what is open at the end of a shift
     TELL_VOLUNTEER = "tell_volunteer"  # ring whoever is to take a request, or begins duty
     BRIDGE = "bridge"  # ring a volunteer at their own press, then the resident

@@ -234,10 +234,11 @@ class Promise(Base):
         ForeignKey("shifts.id", ondelete="SET NULL"), default=None
     )
     reminder_id: Mapped[int | None] = mapped_column(ForeignKey("reminders.id"), default=None)
-    # whose press a bridged call is
+    # whose press a bridged call or a seal is
     volunteer_id: Mapped[int | None] = mapped_column(ForeignKey("volunteers.id"), default=None)
     event: Mapped[Event | None] = mapped_column(_kept(Event), default=None)
     notice: Mapped[str | None] = mapped_column(String(20), default=None)  # tickets.notices.Why
+    month: Mapped[str | None] = mapped_column(String(7), default=None)  # 2026-11, to be sealed
     state: Mapped[PromiseState] = mapped_column(_kept(PromiseState), default=PromiseState.OPEN)
     attempts: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)

@@ -14,13 +14,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hotline.store import Store
-from tickets import audit, counting, export, ledger
+from tickets import audit, counting, export, ledger, promises
 from tickets.audit import Mark
 from tickets.books import Seal
 from tickets.counting import Period
 from tickets.figures import FEWEST
 from tickets.ledger import LEDGER, Person
 from tickets.listings import REASONS, SHEETS
+from tickets.models import Duty, Promise, PromiseState
 
 BLOCK = 1 << 16
 MANIFEST = "manifest.json"
@@ -45,7 +46,26 @@ class BrokenBundleError(Exception):
 
 def sealed(session: Session, month: Period) -> Seal | None:
     """The month's seal, if it has one: then that is the bundle, whatever has changed since."""
-    return session.get(Seal, f"{month.first:%Y-%m}")
+    return session.get(Seal, month.name)
+
+
+def ask(session: Session, month: Period, by: Person, now: datetime) -> int | None:
+    """Have the hands seal a month; the promise to ring for, None if it is sealed or they are at it.
+
+    Raises NotOverError.
+    """
+    if now < month.end:
+        raise NotOverError(month.name)
+    before = asked(session, month)
+    if sealed(session, month) or (before and before.state is PromiseState.OPEN):
+        return None
+    return promises.make(session, Duty.SEAL, now, month=month.name, volunteer_id=by.volunteer_id).id
+
+
+def asked(session: Session, month: Period) -> Promise | None:
+    """The last time that somebody had this month sealed."""
+    of_month = select(Promise).where(Promise.duty == Duty.SEAL, Promise.month == month.name)
+    return session.scalar(of_month.order_by(Promise.id.desc()).limit(1))
 
 
 def prepare(session: Session, month: Period, folder: Path, now: datetime) -> Path:
@@ -54,7 +74,7 @@ def prepare(session: Session, month: Period, folder: Path, now: datetime) -> Pat
     It takes its time: in a session that reads, so that nobody waits for the pen.
     """
     if now < month.end:
-        raise NotOverError(f"{month.first:%Y-%m}")
+        raise NotOverError(month.name)
     if fault := audit.verify(session).fault:
         raise NotWholeError(fault)
     return build(session, month, folder)
@@ -66,7 +86,7 @@ def keep(session: Session, store: Store, month: Period, path: Path, by: Person, 
         return before
     stored = store.put(_blocks(path), ".zip")
     seal = Seal(
-        month=f"{month.first:%Y-%m}", at=now, key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes
+        month=month.name, at=now, key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes
     )  # fmt: skip
     session.add(seal)
     audit.head(session, now)
@@ -79,7 +99,7 @@ def keep(session: Session, store: Store, month: Period, path: Path, by: Person, 
 
 def build(session: Session, month: Period, folder: Path) -> Path:
     """Write the month's zip into a folder. Nothing in it says when or where it was made."""
-    bundle_path, parts = folder / f"{month.first:%Y-%m}.zip", {}
+    bundle_path, parts = folder / f"{month.name}.zip", {}
     with zipfile.ZipFile(bundle_path, "w") as bundle:
         for name in (*(f"{sheet.key}.csv" for sheet in SHEETS), FIGURES):
             path = folder / name
@@ -91,7 +111,7 @@ def build(session: Session, month: Period, folder: Path) -> Path:
             .order_by(LEDGER.c.sequence.desc()).limit(1)
         ).first()  # fmt: skip
         manifest = {
-            "month": f"{month.first:%Y-%m}",
+            "month": month.name,
             "ledger": {"sequence": last.sequence, "hash": last.hash} if last else None,
             "sha256": parts,
         }

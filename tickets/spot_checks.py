@@ -23,7 +23,7 @@ NOT_GOOD = 3
 
 def draw(session: Session, month: Period, seed: int, by: Person, now: datetime) -> list[SpotCheck]:
     """Draw the month's checks; what was drawn before stays, with what was found."""
-    name = f"{month.first:%Y-%m}"
+    name = month.name
     there = session.scalars(select(SpotCheck).where(SpotCheck.month == name))
     drawn = {check.ticket_id: check for check in there}
     for ticket_id, why in sorted(suspects(session, month, seed, now).items()):
@@ -52,7 +52,7 @@ def suspects(
         Ticket.state.not_in((State.VOID, State.MERGED)),
     )  # fmt: skip
     everything = sorted(session.scalars(select(Ticket.id).where(of_month)))
-    few = random.Random(f"{month.first:%Y-%m} {seed}").sample(  # noqa: S311  to be drawn again
+    few = random.Random(f"{month.name} {seed}").sample(  # noqa: S311  to be drawn again
         everything, -(-len(everything) * 5 // 100)
     )
     overdue = behind(BY_KEY["overdue"], month.start, month.end, now, counted=True)

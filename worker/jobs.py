@@ -21,9 +21,9 @@ from ivr.carrier import CarrierError
 from ivr.fetching import NotYetError, RefusedError, fetch
 from ivr.models import Call, CallStatus
 from ivr.takes import Fault, Take
-from tickets import audit, bridges, handover, notices, promises, return_calls, volunteer_calls
+from tickets import bridges, handover, notices, promises, return_calls, volunteer_calls
 from tickets.models import Duty, Fetch, Promise, PromiseState, Recording
-from worker import holders, leases, listening, night
+from worker import bookkeeping, holders, leases, listening, night
 from worker.notifying import send
 from worker.ringing import LOOK_AGAIN, Ringing
 
@@ -292,17 +292,6 @@ class Hands:
 
         self._write(promise_id, token, told)
 
-    def verify(self, promise_id: int, token: str | None) -> None:
-        """Read the whole ledger, because somebody asked."""
-        with self.runtime.db.reading() as session:
-            verdict = audit.verify(session)
-
-        def found(session: Session, promise: Promise, now: datetime) -> None:
-            audit.answer(session, verdict, now)
-            promises.settle(promise, PromiseState.KEPT, "台账验过了", now)
-
-        self._write(promise_id, token, found)
-
     def hand_over(self, promise_id: int, token: str | None) -> None:
         """A shift is over: what is open goes to the next."""
         self._write(promise_id, token, handover.keep)
@@ -321,7 +310,8 @@ DUTIES: Mapping[Duty, Callable[[Hands, int, str | None], None]] = {
     Duty.BRIDGE: Hands.bridge,
     Duty.NOTICE: Hands.notice,
     Duty.NIGHT_ROUND: Hands.night_round,
-    Duty.VERIFY: Hands.verify,
+    Duty.VERIFY: lambda hands, *about: bookkeeping.verify(hands.runtime, *about),
+    Duty.SEAL: lambda hands, *about: bookkeeping.seal(hands.runtime, *about),
     Duty.HAND_OVER: Hands.hand_over,
 }
 

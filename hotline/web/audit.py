@@ -20,7 +20,7 @@ from tickets import audit, export, ledger, sealing, spot_checks
 from tickets.books import Seal, SpotCheck
 from tickets.export import TooLongError
 from tickets.models import Role, Ticket
-from tickets.sealing import NotOverError, NotWholeError
+from tickets.sealing import NotOverError
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -33,7 +33,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         now = runtime.clock()
         month = asked_month(now)
         with db.reading() as session:
-            drawn = select(SpotCheck).where(SpotCheck.month == f"{month.first:%Y-%m}")
+            drawn = select(SpotCheck).where(SpotCheck.month == month.name)
             undone = SpotCheck.finding.is_(None)
             checks = session.scalars(
                 drawn.order_by(undone.desc(), SpotCheck.id).limit(min(shown(), board.MOST_SHOWN))
@@ -45,7 +45,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
                 row.id: row for row in in_order(session, Ticket, [c.ticket_id for c in checks])
             }
             return render_template(
-                "audit.html", looked=audit.newest_look(session), refused=refused, many=many, left=left, sealed=sealing.sealed(session, month), over=month.end <= now, checks=checks, tickets=tickets, page=board.A_PAGE, most=board.MOST_SHOWN, month=month, now=now,
+                "audit.html", looked=audit.newest_look(session), refused=refused, many=many, left=left, sealed=sealing.sealed(session, month), sealing=sealing.asked(session, month), over=month.end <= now, checks=checks, tickets=tickets, page=board.A_PAGE, most=board.MOST_SHOWN, month=month, now=now,
                 sheets=heard_sheet.SHEETS, title=cards.title, names=board.names(session),
                 earlier=month.before.first, later=month.after if month.end <= now else None,
             )  # fmt: skip
@@ -63,9 +63,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
             owed = audit.ask(session, current_user.person, runtime.clock())
         if owed:
             runtime.bell.ring(owed)
-        return redirect(
-            url_for("audit.overview", month=f"{asked_month(runtime.clock()).first:%Y-%m}")
-        )
+        return redirect(url_for("audit.overview", month=asked_month(runtime.clock()).name))
 
     @books.post("/draw")
     @needs(Role.COMMITTEE)
@@ -74,33 +72,26 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         now = runtime.clock()
         month = asked_month(now)
         with db.writing() as session:
-            before = session.scalar(select(SpotCheck.seed).where(SpotCheck.month == f"{month.first:%Y-%m}").limit(1))  # fmt: skip
+            before = session.scalar(select(SpotCheck.seed).where(SpotCheck.month == month.name).limit(1))  # fmt: skip
             seed = before if before is not None else secrets.randbelow(1_000_000)
             drawn = spot_checks.draw(session, month, seed, current_user.person, now)
         flash(f"抽好了，一共 {len(drawn)} 件。")
-        return redirect(url_for("audit.overview", month=f"{month.first:%Y-%m}"))
+        return redirect(url_for("audit.overview", month=month.name))
 
     @books.post("/seal")
     @needs(Role.COMMITTEE)
     def seal() -> Any:
-        """Seal a month that is over. It takes its time, in a session that reads: nobody waits for the pen."""
-        now, by = runtime.clock(), current_user.person
+        """Have a month that is over sealed; what came of it stands on the page."""
+        now = runtime.clock()
         month = asked_month(now)
-        store = Store(runtime.settings.seals)
         try:
-            with TemporaryDirectory() as folder:
-                with db.reading() as session:
-                    before = sealing.sealed(session, month)
-                    made = None if before else sealing.prepare(session, month, Path(folder), now)
-                if made:
-                    with db.writing() as session:
-                        sealing.keep(session, store, month, made, by, now)
+            with db.writing() as session:
+                owed = sealing.ask(session, month, current_user.person, now)
         except NotOverError:
             return show(refused="not_over"), 409
-        except NotWholeError as error:
-            return show(refused=error.fault.sentence), 409
-        flash("封存好了。" if made else "以前封存过，还是原来那一份。")
-        return redirect(url_for("audit.overview", month=f"{month.first:%Y-%m}"))
+        if owed:
+            runtime.bell.ring(owed)
+        return redirect(url_for("audit.overview", month=month.name))
 
     @books.get("/sealed/<month>.zip")
     @needs(Role.COMMITTEE)
@@ -129,7 +120,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         """One sheet of a month, numbers masked, once it is written down who takes it."""
         now, asked = runtime.clock(), heard_sheet.BY_KEY.get(key) or abort(404)
         month = asked_month(now)
-        name = f"{month.first:%Y-%m}"
+        name = month.name
         with db.writing() as session:
             ledger.write(
                 session, at=now, person=current_user.person, act="export", object_kind="sheet",

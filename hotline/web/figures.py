@@ -77,7 +77,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         """The month's figures as a workbook, once it is written down who takes it."""
         now = runtime.clock()
         month = asked_month(now)
-        name = f"{month.first:%Y-%m}"
+        name = month.name
         with db.writing() as session:
             ledger.write(
                 session, at=now, person=current_user.person, act="export", object_kind="sheet",
@@ -98,7 +98,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         at = request.args.get("from", "0")
         start = int(at) if at.isascii() and at.isdigit() and len(at) < 8 else 0
         with db.writing() as session:
-            sheet.note_look(session, "look_behind", "figure", None, now, figure=key, month=f"{month.first:%Y-%m}")  # fmt: skip
+            sheet.note_look(session, "look_behind", "figure", None, now, figure=key, month=month.name)  # fmt: skip
             asked = behind(figure, month.start, month.end, now, counted=counted)
             ids = list(session.scalars(asked.offset(start).limit(ON_A_PAGE + 1)))
             shown = ids[:ON_A_PAGE]

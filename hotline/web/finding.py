@@ -44,9 +44,7 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         if kind in {"reached", "missed"}:
             page = page.where(reached if kind == "reached" else ~reached)
         with db.writing() as session:
-            sheet.note_look(
-                session, "look_at_calls", "month", None, now, month=f"{month.first:%Y-%m}"
-            )
+            sheet.note_look(session, "look_at_calls", "month", None, now, month=month.name)
             if last := session.get(Call, number(before) or 0):
                 page = page.where(tuple_(CALLS.c.started_at, CALLS.c.id) < tuple_(last.started_at, last.id))  # fmt: skip
             found = in_order(session, Call, session.scalars(page).all())

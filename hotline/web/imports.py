@@ -98,13 +98,12 @@ def _add(room: Blueprint, runtime: Runtime, book: Book) -> None:
         return render_template("import.html", book=book, refused=refused, later=later), status
 
     def show_fates(sheet_id: int, refused: str = "", status: int = 200) -> Any:
-        """What becomes of each row, as things stand now."""
-        now = runtime.clock()
+        """What was told to become of each row."""
         with db.reading() as session:
-            sheet = waiting_sheets.find(session, book.key, sheet_id, current_user.id, now)
+            sheet = waiting_sheets.find(session, book.key, sheet_id, current_user.id, runtime.clock())  # fmt: skip
             if sheet is None:
                 return show("gone", 409)
-            told = book.plan(session, settings, sheet.content, now)
+            told = sheet.told
         fates = {fate: [row for row in told.fates if row.fate is fate] for fate in Fate}
         return render_template(
             "import_fates.html", book=book, told=told, fates=fates, most=MOST_SHOWN, refused=refused,
@@ -127,11 +126,11 @@ def _add(room: Blueprint, runtime: Runtime, book: Book) -> None:
             content = sent.read()
         try:
             with db.reading() as session:
-                book.plan(session, settings, content, now)
+                told = book.plan(session, settings, content, now)
         except UnreadableSheetError as error:
             return show(error.sentence, 409)
         with db.writing() as session:
-            sheet_id = waiting_sheets.keep(session, book.key, content, current_user.id, now)
+            sheet_id = waiting_sheets.keep(session, book.key, content, told, current_user.id, now)
         return redirect(url_for(f"imports.{book.key}_look", sheet_id=sheet_id))
 
     @room.get(f"/{book.key}/<int:sheet_id>", endpoint=f"{book.key}_look")
@@ -145,7 +144,7 @@ def _add(room: Blueprint, runtime: Runtime, book: Book) -> None:
         """Take over the very file that was looked at, if it still means what was told."""
         seen, now = (request.form.get("sha256"), request.form.get("seal")), runtime.clock()
         try:
-            drawn = _pins(sheet_id, now)
+            drawn = _pins(sheet_id, now) if book.role is Role.ADMIN else []
             with db.writing() as session:
                 sheet = waiting_sheets.find(session, book.key, sheet_id, current_user.id, now, lock=True)  # fmt: skip
                 if sheet is None:
@@ -159,23 +158,26 @@ def _add(room: Blueprint, runtime: Runtime, book: Book) -> None:
                 session.delete(sheet)
         except GoneError:
             return show("gone", 409)
-        except NotAllError:
-            return show_fates(sheet_id, "not_all", 409)
-        except OtherwiseError:
+        except (NotAllError, OtherwiseError):
+            _look_again(sheet_id, now)
             return show_fates(sheet_id, "otherwise", 409)
         if given:
             return render_template("pins.html", given=given)
         flash(f"{book.name}都收下了：{told.summary}。")
         return redirect(url_for(book.back))
 
+    def _look_again(sheet_id: int, now: datetime) -> None:
+        """Tell anew what becomes of each row, as things stand now."""
+        with db.writing() as session:
+            sheet = waiting_sheets.find(session, book.key, sheet_id, current_user.id, now, lock=True)  # fmt: skip
+            if sheet is not None:
+                sheet.tell(book.plan(session, settings, sheet.content, now))
+
     def _pins(sheet_id: int, now: datetime) -> list[pins.DrawnPin]:
         """One for each who is new: drawn before the transaction, because hashing is slow on purpose."""
-        if book.role is not Role.ADMIN:
-            return []
         with db.reading() as session:
             sheet = waiting_sheets.find(session, book.key, sheet_id, current_user.id, now)
-            new = book.plan(session, settings, sheet.content, now).counts[Fate.NEW] if sheet else 0
-        return [pins.drawn_pin() for _ in range(new)]
+            return [pins.drawn_pin() for _ in range(sheet.told.counts[Fate.NEW] if sheet else 0)]
 
 
 def _add_files(room: Blueprint, runtime: Runtime) -> None:

@@ -89,7 +89,7 @@ def add_to(room: Blueprint, runtime: Runtime) -> None:
             return show_shift(shift_id, REFUSALS[type(error)], 409)
         flash(said)
         if not stays:
-            return redirect(url_for("rota.month", month=f"{month.first:%Y-%m}"))
+            return redirect(url_for("rota.month", month=month.name))
         back = form.get("other") if form.get("do") == "swap" else None
         return redirect(url_for("rota.shift", shift_id=shift_id, back=back))
 
@@ -127,7 +127,7 @@ def add_to(room: Blueprint, runtime: Runtime) -> None:
             with db.writing() as session:
                 gone = _take_back(session, request.form["back"], by, now)
             flash(f"撤掉了 {gone} 班。")
-            return redirect(url_for("rota.month", month=f"{month.first:%Y-%m}"))
+            return redirect(url_for("rota.month", month=month.name))
         try:
             with db.writing() as session:
                 added, _ = _share_out(session, month)
@@ -161,7 +161,7 @@ def add_to(room: Blueprint, runtime: Runtime) -> None:
         if person is None:
             return show_plan("nobody_chosen", 409)
         flash(said)
-        return redirect(url_for("rota.plan", month=f"{asked_month(now).first:%Y-%m}"))
+        return redirect(url_for("rota.plan", month=asked_month(now).name))
 
     @room.get("/off")
     @needs(Role.LEAD)

@@ -13,6 +13,7 @@ from flask import Flask
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from hotline.config import Settings
 from tests.bench.neighbourhood import DAYS, FIRST, MONTH, NOW, TICKETS, build
 from tickets.models import Recording, Resident, ResidentPhone, Role, Shift, Transcript, Volunteer
 
@@ -58,7 +59,7 @@ def _measure(folder: Path, url: str, name: str) -> Iterator[tuple[str, str]]:
     runtime = wire(settings_for(folder, **({"database_url": url} if url else {})), clock.now, DeafBell())  # fmt: skip
     build(runtime.db)
     with runtime.db.writing() as session:
-        device = _furnish(session)
+        device = _furnish(session, runtime.settings)
         shift = on_duty(session, NOW)
         assert shift is not None
         people = {Role.VOLUNTEER: shift.volunteer.name, Role.LEAD: "管理员"}
@@ -111,11 +112,12 @@ def _examples(session: Session) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _furnish(session: Session) -> str:
+def _furnish(session: Session, settings: Settings) -> str:
     """What the nights have done, the people, a month's spot checks; answers a device's secret."""
     from desk_house import SECOND, _pin_hash
     from duty_house import xlsx
 
+    from hotline.web.imports import BOOKS
     from tickets import counting, devices, ledger, matters, spot_checks, waiting_sheets
     from tickets.figure_days import StaleDay
     from tickets.roster import on_duty
@@ -141,8 +143,10 @@ def _furnish(session: Session) -> str:
         "volunteers": [["姓名", "身份"], *([f"新志愿者{n}", "志愿者"] for n in range(16))],
     }  # fmt: skip
     admin = session.scalars(select(Volunteer).where(Volunteer.role == Role.ADMIN)).one()
-    for kind, rows in sheets.items():
-        waiting_sheets.keep(session, kind, xlsx(rows), admin.id, NOW)
+    for book in BOOKS:
+        content = xlsx(sheets[book.key])
+        told = book.plan(session, settings, content, NOW)
+        waiting_sheets.keep(session, book.key, content, told, admin.id, NOW)
     shift = on_duty(session, NOW)
     assert shift is not None
     session.add(HandOver(shift_id=shift.id, note="", to_id=shift.volunteer_id, at=NOW, passed=[NEW, NEW + 1]))  # fmt: skip

@@ -525,6 +525,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("said", sa.JSON(), nullable=False),
         sa.Column("by_id", sa.Integer(), nullable=False),
         sa.Column("at", hotline.db.UtcDateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["by_id"], ["volunteers.id"], name=op.f("fk_waiting_sheets_by_id")),
@@ -879,6 +880,7 @@ def upgrade() -> None:
                 "settle_call",
                 "night_round",
                 "verify",
+                "seal",
                 "hand_over",
                 "tell_volunteer",
                 "bridge",
@@ -911,6 +913,7 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("notice", sa.String(length=20), nullable=True),
+        sa.Column("month", sa.String(length=7), nullable=True),
         sa.Column(
             "state",
             sa.Enum(
