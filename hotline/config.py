@@ -160,7 +160,7 @@ class Settings(BaseSettings):
     complex_done_within_days: int = Field(7, ge=1, description="Days in which a complex request should be done")
     tell_within_hours: int = Field(24, ge=1, description="Hours after a request is done in which the resident should know")
     remind_after_minutes: int = Field(30, ge=5, description="Duty time between reminding the volunteer, the substitute and the duty lead of a passed limit")
-    undo_within_minutes: int = Field(10, ge=1, le=60, description="How long an act or an outing can be taken back by whoever wrote it")
+    undo_within_minutes: int = Field(10, ge=1, le=60, description="How long an act or an outing can be taken back by whoever wrote it; its news waits so long")
     same_request_days: int = Field(7, ge=1, le=60, description="Days in which a second request of one person may be the first once more")
     check_matters_days: int = Field(90, ge=1, description="Days after which a matter of the catalogue should be checked again")
     return_hours: Names = Field(("08:30-11:30", "14:30-19:00"), description="Hours of return calls on working days")

@@ -51,7 +51,13 @@ def test_a_whole_errand(desk: DeskHouse) -> None:
     assert "请在11月25日上午9:10前办好" in wang.text
     wang.posts(f"/request/{ticket}", act="finish", seen="in_hand")
     assert "电脑会打电话告诉他" in wang.text
+    assert "今天上午9:20以后，电脑会打电话告诉他" in wang.text
     assert "告诉他办好了 等着打" in wang.text
+    assert "点错了，先撤回" in wang.text
+    wang.posts(f"/request/{ticket}/tell")
+    assert "不等了，电话马上打" in wang.text
+    assert "以后，电脑打电话告诉他" not in wang.text
+    assert "王秀兰：不等了，现在就打电话告诉他" in wang.text
     assert "现在没有要办的事" in wang.opens("/").text
     assert "已经办完的（1）" in wang.text
     assert "李桂芳" in wang.opens("/done").text

@@ -1,11 +1,11 @@
-"""What a demonstration need not wait for: the next thing that is owed to a test, made due now."""
+"""What need not be waited for: in a demonstration the next thing that is owed, at the desk a person's news."""
 
 from datetime import datetime
 
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
-from tickets import ledger
+from tickets import ledger, return_calls
 from tickets.figures import CALLS
 from tickets.models import TRY_PROMISES, Duty, Promise, PromiseState, ReturnTry, Ticket
 from tickets.real import is_real
@@ -40,11 +40,15 @@ def next_one(session: Session, now: datetime, *, lock: bool = False) -> Promise 
     return session.scalar(asked.with_for_update(of=Promise) if lock else asked)
 
 
-def bring_forward(session: Session, promise: Promise, now: datetime) -> None:
-    """Make it due now; the clock stays as it is, and the ledger says that it was not waited for."""
+def bring_forward(
+    session: Session, promise: Promise, now: datetime, by: ledger.Person = ledger.SYSTEM, why: str = WHY,
+) -> None:  # fmt: skip
+    """Make it due now, and with it all news that the same call would bring; the ledger says so."""
     about = ("ticket", promise.ticket_id) if promise.ticket_id else ("call", promise.call_id)
     ledger.write(
-        session, at=now, person=ledger.SYSTEM, act="bring_forward", object_kind=about[0],
-        object_id=about[1], why=WHY, duty=promise.duty, was_due=promise.due_at.isoformat(),
+        session, at=now, person=by, act="bring_forward", object_kind=about[0], object_id=about[1],
+        why=why, duty=promise.duty, was_due=promise.due_at.isoformat(),
     )  # fmt: skip
-    promise.due_at = now
+    news = return_calls.news_of_person(session, promise.ticket, lock=True) if promise.ticket else ()
+    for each in (promise, *news):
+        each.due_at = min(each.due_at, now)

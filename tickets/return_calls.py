@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from hotline.clock import local
 from hotline.config import Settings, read_hours
-from tickets import dialling, footwork, ledger, notices, promises, returns, roster, service
+from tickets import dialling, footwork, ledger, notices, promises, returns, roster, service, undo
 from tickets.dialling import SHORTLY, Line
 from tickets.ledger import CALLER, SYSTEM
 from tickets.lifecycle import Act, State
@@ -57,21 +57,26 @@ def begin(
 ) -> ReturnTry | None:
     """A try for this promise and all other news of the same person, if they may be rung now.
 
-    Else the promise is put off or owed to a person. The caller has taken the dial.
+    Else the promise is put off, also where other news can still be taken back, or owed to a person.
+    The caller has taken the dial.
     """
     if promise.ticket is None or promise.ticket.phone is None:
         promises.settle(promise, PromiseState.OWED, NO_NUMBER, now)
         return None
     phone = promise.ticket.phone
-    earliest = not_before(session, settings, promise.ticket, line, now)
+    others = [
+        other
+        for other in news_of_person(session, promise.ticket, lock=True)
+        if other is not promise
+    ]
+    earliest = max(
+        not_before(session, settings, promise.ticket, line, now),
+        *(other.due_at for other in others if undo.is_held(settings, other, now)),
+        now,
+    )
     if earliest > now:
         promises.put_off(promise, earliest)
         return None
-    others = [
-        other
-        for other in _news_of_person(session, promise.ticket, lock=True)
-        if other is not promise
-    ]
     return dialling.begin(session, [promise, *others], phone, now, test=is_test(settings, promise))
 
 
@@ -101,7 +106,7 @@ def to_tell(session: Session, attempt: ReturnTry) -> Sequence[Promise]:
     """
     ticket = attempt.promise.ticket
     given_up = [p for p in dialling.brought(session, attempt) if p.state is PromiseState.OWED]
-    news = [*given_up, *_news_of_person(session, ticket)] if ticket else []
+    news = [*given_up, *news_of_person(session, ticket)] if ticket else []
     return sorted(
         news, key=lambda promise: promise.ticket.opened_at if promise.ticket else promise.made_at
     )
@@ -232,7 +237,7 @@ def _heard(
         service.act(session, ticket, Act.CONFIRM, CALLER, now, why="回电按1")
 
 
-def _news_of_person(session: Session, ticket: Ticket, *, lock: bool = False) -> Sequence[Promise]:
+def news_of_person(session: Session, ticket: Ticket, *, lock: bool = False) -> Sequence[Promise]:
     """All that is still to be told to the person of this request.
 
     Where nobody knows whose the number is, the number stands for the person; two residents who

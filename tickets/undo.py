@@ -15,7 +15,7 @@ from hotline.config import Settings
 from tickets import deeds, ledger, promises
 from tickets.ledger import Person
 from tickets.lifecycle import TooLateError, TooLateReason
-from tickets.models import Promise, PromiseState, Ticket
+from tickets.models import Duty, Promise, PromiseState, Ticket
 from tickets.rounds import Deed
 
 TAKEN_BACK = "撤回了，不打这一通"
@@ -35,6 +35,29 @@ def undoable(
 def until(settings: Settings, written_at: datetime) -> datetime:
     """The instant from which it stays."""
     return written_at + timedelta(minutes=settings.undo_within_minutes)
+
+
+def hold_news(session: Session, settings: Settings, owed: Sequence[int], now: datetime) -> None:
+    """Let the news of an act wait until the act stays: nobody is rung for what may be taken back."""
+    for promise in _all(session, owed):
+        if promise.duty is Duty.RETURN_CALL:
+            promise.due_at = until(settings, now)
+
+
+def is_held(settings: Settings, news: Promise, now: datetime) -> bool:
+    """Whether it waits for that."""
+    return news.due_at > now and not news.tries and now < until(settings, news.made_at)
+
+
+def held(session: Session, settings: Settings, ticket: Ticket, now: datetime) -> Promise | None:
+    """The news of this request that waits for that."""
+    news = session.scalar(
+        select(Promise).where(
+            Promise.ticket_id == ticket.id, Promise.duty == Duty.RETURN_CALL,
+            Promise.state == PromiseState.OPEN,
+        )
+    )  # fmt: skip
+    return news if news and is_held(settings, news, now) else None
 
 
 def undo(

@@ -14,12 +14,13 @@ from hotline.web.board import Standing
 from hotline.web.guard import needs
 from hotline.web.sheet import Refused
 from hotline.web.words import Asks
-from tickets import handover, numbers, service, undo
+from tickets import ahead, handover, numbers, service, undo
 from tickets.lifecycle import OPEN, Act, ChangedError, NotPossibleError, TooLateError, possible
 from tickets.merging import NotMergedError
 from tickets.models import Elsewhere, Kind, LedgerLine, Role, Ticket, Volunteer
 
 LONGEST_WHY = 400
+TOLD_NOW = "不等了，现在就打电话告诉他"
 LONGEST_MISSING = 200
 
 
@@ -85,9 +86,11 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
         now = runtime.clock()
         try:
             with db.writing() as session:
-                owed, said = _press(
-                    session, sheet.me(session, now), sheet.locked(session, ticket_id), now
-                )
+                ticket = sheet.locked(session, ticket_id)
+                owed, said = _press(session, sheet.me(session, now), ticket, now)
+                undo.hold_news(session, settings, owed, now)
+                if news := undo.held(session, settings, ticket, now):
+                    said = f"记下来了。{words.moment(news.due_at, now)}以后，电脑会打电话告诉他。"
         except Refused as refused:
             return sheet.show(runtime, ticket_id, refused, 409)
         runtime.bell.ring(*owed)
@@ -113,6 +116,31 @@ def make_blueprint(runtime: Runtime) -> Blueprint:
     @desk.get("/request/<int:ticket_id>/undo")
     @needs(Role.VOLUNTEER)
     def undo_again(ticket_id: int) -> Any:
+        """The address of a form, opened again from the browser's history."""
+        return redirect(url_for("desk.one", ticket_id=ticket_id))
+
+    @desk.post("/request/<int:ticket_id>/tell")
+    @needs(Role.VOLUNTEER)
+    def tell_now(ticket_id: int) -> Any:
+        """现在就告诉他: whoever is sure need not wait until nothing can be taken back."""
+        now = runtime.clock()
+        try:
+            with db.writing() as session:
+                ticket = sheet.locked(session, ticket_id)
+                sheet.must_be_theirs(sheet.me(session, now), ticket)
+                news = undo.held(session, settings, ticket, now)
+                if news:
+                    ahead.bring_forward(session, news, now, current_user.person, TOLD_NOW)
+        except Refused as refused:
+            return sheet.show(runtime, ticket_id, refused, 409)
+        if news:
+            runtime.bell.ring(news.id)
+        flash("好的，不等了，电话马上打。这会儿要是老人休息，就过了休息再打。")
+        return redirect(url_for("desk.one", ticket_id=ticket_id))
+
+    @desk.get("/request/<int:ticket_id>/tell")
+    @needs(Role.VOLUNTEER)
+    def tell_again(ticket_id: int) -> Any:
         """The address of a form, opened again from the browser's history."""
         return redirect(url_for("desk.one", ticket_id=ticket_id))
 
@@ -167,8 +195,6 @@ def _press(session: Session, me: Standing, ticket: Ticket, now: datetime) -> tup
         raise Refused("not_merged", {"act": what, "hindrance": error.why}) from None
     except (NotPossibleError, ChangedError):
         raise _stale(session, me, ticket, what) from None
-    if owed:
-        return owed, "记下来了。电脑会打电话告诉他。"
     return owed, f"记下来了：{button.words}。"
 
 

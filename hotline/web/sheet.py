@@ -59,6 +59,7 @@ def show(
             heard=_heard(session, bridge) if bridge else None,
             masked=mask(ticket.phone) if ticket.phone else "", now=now, refused=refused,
             typed=request.form, is_open=ticket.state in OPEN, pressed=pressed,
+            news=undo.held(session, runtime.settings, ticket, now),
             matter=matters.named(session, ticket.matter), listed=listed,
             ready=checklist.is_ready(listed), journeys=journeys, carried=footwork.carried_open(session, ticket),
             fresh={

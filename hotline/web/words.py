@@ -117,7 +117,7 @@ DID: Mapping[str, str] = {
     "rate": "{who}说办得{satisfaction}",
     "urgent": "急：{why}",
     "urge": "{who}催快点办：{why}",
-    "bring_forward": "{why}",
+    "bring_forward": "{who}：{why}",
     "ring_back": "要给他回电话：{why}",
     "keep": "{who}留了话",
     "keep_instead": "{who}重新说了一遍",
