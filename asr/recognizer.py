@@ -17,7 +17,6 @@ BLOCK_SECONDS = (
     0.2  # long enough to be cheap, short enough that a stream's end-points fall as on a live call
 )
 KALDI_RATE_HZ = 16_000  # what Kaldi takes where conf/mfcc.conf names no --sample-frequency
-DEMO_LEAST_CONFIDENCE = 0.95  # it is sure of its one synthesiser, and too easily of people
 
 TRIAL_WALL_SECONDS = 180.0  # the 1.3 GB model from a slow disk
 TRIAL_MEMORY_BYTES = 12 * 1024**3  # mapped, not touched; a broken file asks for far more at once
@@ -87,7 +86,7 @@ class VoskRecognizer:
             seconds=sound.seconds,
             speech_seconds=sound.speech_seconds,
             model=self.name,
-            least_confidence=DEMO_LEAST_CONFIDENCE if self.demo else transcript.LEAST_CONFIDENCE,
+            demo=self.demo,
         )
 
     def _results(self, sound: Sound) -> Iterator[dict[str, Any]]:

@@ -204,6 +204,24 @@ def test_a_text_that_was_mostly_not_heard_says_nothing_of_what_it_is_about() -> 
     assert transcript.heard(said, seconds=9, speech_seconds=2, model="m").telling
 
 
+def test_of_the_demonstration_model_a_few_sure_words_are_no_text_and_about_nothing() -> None:
+    """As it heard people who said other things: it is sure of what it has not heard."""
+    few = words(("喂", 1), ("能", 1), ("拿", 1), ("麻烦", 1), ("您", 1), ("了", 1))
+    many = words(("快来", 1), ("人", 0.95), ("我", 0.97), ("老伴", 1), ("摔倒", 1), ("了", 1))
+    for said, demo, sound in ((few, True, False), (few, False, True), (many, True, True)):
+        heard = transcript.heard(said, seconds=4, speech_seconds=2, model="m", demo=demo)
+        assert (heard.trusted, heard.telling) == (sound, sound)
+
+
+def test_a_short_word_weighs_less_than_a_long_one() -> None:
+    for said, sound in (
+        ((("医药费报销", 1), ("我", 0.55), ("要", 0.8), ("去", 1)), True),
+        ((("医药费报销", 0.5), ("我", 1), ("要", 1), ("去", 1)), False),
+    ):
+        heard = transcript.heard(words(*said), seconds=4, speech_seconds=2, model="m")
+        assert heard.trusted == sound
+
+
 def test_a_transcript_survives_being_written_down() -> None:
     heard = transcript.heard(
         words(("我", 0.9), ("[unk]", 0.2)), seconds=3, speech_seconds=1, model="m"
