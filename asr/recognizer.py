@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from asr import isolation, shelf, transcript
+from asr import isolation, shelf, transcript, wav
 from asr.audio import Sound
 from asr.shelf import Fault, ModelUnusable, is_demo
 from asr.transcript import Transcript, Word
@@ -108,14 +108,14 @@ def _words(result: dict[str, Any]) -> Iterator[Word]:
 def _refusal(folder: Path) -> str:
     """Try a model out, in a child: the fault found, or nothing."""
     try:
-        import vosk
+        import vosk  # noqa: F401 - whether it starts here at all
     except (ImportError, OSError):
         return Fault.NO_VOSK
+    # A rate that a spoilt file names may be ages of sound a second.
+    if sample_rate_hz(folder) not in wav.PLAUSIBLE_RATES_HZ:
+        return Fault.REFUSED
     try:
-        vosk.SetLogLevel(-1)
-        kaldi = vosk.KaldiRecognizer(vosk.Model(str(folder)), float(sample_rate_hz(folder)))
-        kaldi.AcceptWaveform(bytes(6400))
-        kaldi.FinalResult()
+        VoskRecognizer(folder)
     except Exception:  # noqa: BLE001 - vosk raises the bare Exception for every refusal
         return Fault.REFUSED
     return ""

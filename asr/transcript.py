@@ -9,9 +9,8 @@ from enum import StrEnum
 from typing import Any, Self
 
 UNHEARD = "〔听不清〕"
-FILLERS = frozenset(
-    {"[unk]", "<unk>", "<UNK>", "[UNK]"}
-)  # how models write a word they do not have
+# How models write a word they do not have; nothing at all where their list of words was cut short.
+FILLERS = frozenset({"", "[unk]", "<unk>", "<UNK>", "[UNK]"})
 
 WEAK_CONFIDENCE = 0.6
 # A text is shown as it is only if all of these hold; else its ticket says that the recording must be heard.
