@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from asr import isolation, shelf, transcript
+from asr import isolation, shelf, transcript, wav
 from asr.audio import Sound
 from asr.shelf import Fault, ModelUnusable, is_demo
 from asr.transcript import Transcript, Word
@@ -17,7 +17,6 @@ BLOCK_SECONDS = (
     0.2  # long enough to be cheap, short enough that a stream's end-points fall as on a live call
 )
 KALDI_RATE_HZ = 16_000  # what Kaldi takes where conf/mfcc.conf names no --sample-frequency
-DEMO_LEAST_CONFIDENCE = 0.95  # it is sure of its one synthesiser, and too easily of people
 
 TRIAL_WALL_SECONDS = 180.0  # the 1.3 GB model from a slow disk
 TRIAL_MEMORY_BYTES = 12 * 1024**3  # mapped, not touched; a broken file asks for far more at once
@@ -87,7 +86,7 @@ class VoskRecognizer:
             seconds=sound.seconds,
             speech_seconds=sound.speech_seconds,
             model=self.name,
-            least_confidence=DEMO_LEAST_CONFIDENCE if self.demo else transcript.LEAST_CONFIDENCE,
+            demo=self.demo,
         )
 
     def _results(self, sound: Sound) -> Iterator[dict[str, Any]]:
@@ -109,14 +108,14 @@ def _words(result: dict[str, Any]) -> Iterator[Word]:
 def _refusal(folder: Path) -> str:
     """Try a model out, in a child: the fault found, or nothing."""
     try:
-        import vosk
+        import vosk  # noqa: F401 - whether it starts here at all
     except (ImportError, OSError):
         return Fault.NO_VOSK
+    # A rate that a spoilt file names may be ages of sound a second.
+    if sample_rate_hz(folder) not in wav.PLAUSIBLE_RATES_HZ:
+        return Fault.REFUSED
     try:
-        vosk.SetLogLevel(-1)
-        kaldi = vosk.KaldiRecognizer(vosk.Model(str(folder)), float(sample_rate_hz(folder)))
-        kaldi.AcceptWaveform(bytes(6400))
-        kaldi.FinalResult()
+        VoskRecognizer(folder)
     except Exception:  # noqa: BLE001 - vosk raises the bare Exception for every refusal
         return Fault.REFUSED
     return ""

@@ -1,5 +1,6 @@
 """Where models stand, which of them is used, and what is wrong with one. Nothing is loaded here."""
 
+import os
 import re
 from contextlib import suppress
 from enum import StrEnum
@@ -7,6 +8,7 @@ from pathlib import Path
 
 BEST_FIRST = ("vosk-model-cn-0.22", "vosk-model-small-cn-0.22")
 SYSTEM_FOLDER = Path("/usr/share/vosk")  # vosk looks there, in ~/.cache/vosk and VOSK_MODEL_PATH
+MAY_BE_EMPTY = ("disambig_tid.int",)  # a graph without such symbols is a graph
 DEMO_MARK = "DEMO_MODEL"  # a file beside the model that says: heard one synthesiser only
 
 
@@ -14,6 +16,7 @@ class Fault(StrEnum):
     """What is wrong with a model folder."""
 
     MISSING = "there is no such folder"
+    CLOSED = "it may not be read"
     INCOMPLETE = "files are missing from it"
     REFUSED = "vosk cannot make a recogniser of it"
     DEADLY = "loading it ends or hangs the process"
@@ -63,9 +66,16 @@ def _best(folders: list[Path]) -> Path | None:
 
 def look_over(folder: Path) -> None:
     """Raise ModelUnusable for what can be seen from outside; a model may look whole and be broken."""
-    if not folder.is_dir():
-        raise ModelUnusable(folder, Fault.MISSING)
-    if missing := missing_files(folder):
+    try:
+        if not folder.is_dir():
+            raise ModelUnusable(folder, Fault.MISSING)
+        for path in (folder, *folder.glob("*"), *folder.glob("*/*")):
+            if path.exists() and not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
+                raise ModelUnusable(folder, Fault.CLOSED, path.name)
+        missing = missing_files(folder)
+    except OSError as error:
+        raise ModelUnusable(folder, Fault.CLOSED, str(error.filename)) from error
+    if missing:
         raise ModelUnusable(folder, Fault.INCOMPLETE, ", ".join(missing))
 
 
@@ -79,10 +89,13 @@ def missing_files(folder: Path) -> list[str]:
         if not (folder / "graph/HCLG.fst").is_file():
             wanted += [["graph/Gr.fst"], ["graph/disambig_tid.int"]]
     return [
-        " / ".join(names)
-        for names in wanted
-        if not any((folder / name).is_file() for name in names)
+        " / ".join(names) for names in wanted if not any(_is_there(folder / name) for name in names)
     ]
+
+
+def _is_there(file: Path) -> bool:
+    """Say whether a file is there with something in it: a full disk leaves empty ones."""
+    return file.is_file() and (file.name in MAY_BE_EMPTY or file.stat().st_size > 0)
 
 
 def is_demo(folder: Path) -> bool:
@@ -91,4 +104,6 @@ def is_demo(folder: Path) -> bool:
 
 
 def looks_like_a_model(folder: Path) -> bool:
-    return (folder / "am" / "final.mdl").is_file() or (folder / "final.mdl").is_file()
+    with suppress(OSError):  # what may not be read is complained of by whoever looks it over
+        return (folder / "am" / "final.mdl").is_file() or (folder / "final.mdl").is_file()
+    return False

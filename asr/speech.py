@@ -118,11 +118,11 @@ def _tone(peak: NDArray[np.intp], pure: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _held(flags: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
     """Keep the runs of True that last at least so many frames (or the whole of a shorter sound)."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
-    kept = np.zeros_like(flags)
-    for start, end in zip(edges[::2], edges[1::2], strict=True):
-        kept[start:end] = end - start >= min(least, len(flags))
-    return kept
+    edges = np.flatnonzero(np.diff(flags, prepend=False, append=False)).reshape(-1, 2)
+    edges = edges[edges[:, 1] - edges[:, 0] >= min(least, len(flags))]
+    turns = np.zeros(len(flags) + 1, dtype=bool)
+    turns[edges] = True
+    return np.logical_xor.accumulate(turns)[:-1]
 
 
 def _frame_power(leg: Samples, frame: int) -> Samples:

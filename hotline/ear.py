@@ -17,6 +17,7 @@ NONE = f"还没有语音模型，每段录音都要人来听。{ADVICE}。"
 
 FAULTS: Mapping[Fault, str] = {
     Fault.MISSING: "没有这个文件夹",
+    Fault.CLOSED: "没有权限读",
     Fault.INCOMPLETE: "里面的文件不全，缺",
     Fault.REFUSED: "文件坏了，或者不是语音识别的模型",
     Fault.DEADLY: "一装进来程序就倒，多半是文件坏了",
@@ -82,7 +83,7 @@ def warning(settings: Settings) -> str:
 
 def complaint(error: ModelUnusable) -> str:
     """What is wrong with a model folder, for the person who put it there."""
-    detail = f" {error.detail}" if error.fault is Fault.INCOMPLETE else ""
+    detail = f" {error.detail}" if error.fault in (Fault.CLOSED, Fault.INCOMPLETE) else ""
     return f"{error.folder}：{FAULTS[error.fault]}{detail}"
 
 

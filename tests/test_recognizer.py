@@ -1,14 +1,16 @@
 """The recogniser behind its protocol: genuine libvosk with the demonstration model, and model folders that are none."""
 
 import json
+import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sounds
 
-from asr import audio, recognizer, transcript
+from asr import audio, isolation, recognizer, shelf, transcript
 from asr.recognizer import Recognizer
 from asr.shelf import Fault, ModelUnusable
 from asr.transcript import Outcome, Transcript, Word
@@ -16,6 +18,7 @@ from asr.transcript import Outcome, Transcript, Word
 MODELS = Path(recognizer.__file__).parent / "model"
 DEMO = MODELS / "demo-cn"
 SAMPLES = MODELS / "samples"
+NOBODY = 65534
 SAID = {each["file"]: each["words"].replace(" ", "").replace("，", "") for each in json.loads((SAMPLES / "samples.json").read_text())}  # fmt: skip
 
 
@@ -101,9 +104,11 @@ BROKEN = {
     "no acoustic model": (without("am/final.mdl"), Fault.INCOMPLETE),
     "no word list": (without("graph/words.txt"), Fault.INCOMPLETE),
     "no settings": (without("conf/model.conf"), Fault.INCOMPLETE),
+    "an empty word list": (broken(lambda folder: (folder / "graph/words.txt").write_text("")), Fault.INCOMPLETE),
     "no grammar": (without("graph/Gr.fst"), Fault.INCOMPLETE),
     "half an acoustic model": (halved("am/final.mdl"), Fault.REFUSED),
     "half a graph": (halved("graph/HCLr.fst"), Fault.REFUSED),
+    "a rate that is none": (broken(lambda folder: (folder / "conf/mfcc.conf").write_text("--sample-frequency=4000000000\n")), Fault.REFUSED),
     "a strange setting": (broken(lambda folder: (folder / "conf/model.conf").write_text("--no-such=1\n")), Fault.REFUSED),
 }  # fmt: skip
 
@@ -117,6 +122,55 @@ def test_a_broken_model_is_named_in_one_sentence(tmp_path: Path, fault: str) -> 
     assert refused.value.fault is kind
     assert str(folder) in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+CLOSED = {
+    "the folder": (".", 0o000),
+    "a folder in it": ("am", 0o600),
+    "a file in it": ("conf/model.conf", 0o000),
+    "what it stands in": ("..", 0o000),
+}
+
+
+@pytest.mark.parametrize("what", [*CLOSED, "nothing"])
+def test_a_model_that_may_not_be_read_is_said_to_be_so(what: str) -> None:
+    name, mode = CLOSED.get(what, (".", 0o755))
+    with (
+        tempfile.TemporaryDirectory() as house
+    ):  # everybody may look into /tmp, but not where pytest keeps its own
+        folder = Path(shutil.copytree(DEMO, Path(house) / "copy"))
+        victim = (folder / name).resolve()
+        Path(house).chmod(0o755)
+        victim.chmod(mode)
+        report = isolation.apart(
+            lambda send: send(_said_to_a_user(folder)), max_wall_seconds=20, max_memory_bytes=1 << 30
+        )  # fmt: skip
+        victim.chmod(0o755)
+    assert report == isolation.Report((Fault.CLOSED if what in CLOSED else "",), None)
+
+
+def _said_to_a_user(folder: Path) -> str:
+    """Look a folder over as somebody who is not root, who may read everything."""
+    if os.getuid() == 0:
+        os.setuid(NOBODY)
+    try:
+        assert shelf.find(folder, []) == folder
+        shelf.look_over(folder)
+    except ModelUnusable as refused:
+        return refused.fault
+    return ""
+
+
+def test_a_word_that_the_list_lacks_was_not_heard(tmp_path: Path) -> None:
+    """A list cut short, as a full disk leaves it: the text must not close over the gap."""
+    listed = (DEMO / "graph/words.txt").read_text().splitlines(keepends=True)[:100]
+    folder = broken(lambda folder: (folder / "graph/words.txt").write_text("".join(listed)))(
+        tmp_path
+    )
+    ear = recognizer.load(folder)
+    heard = ear.transcribe(audio.read(SAMPLES / "ride.wav", rate_hz=ear.rate_hz, max_seconds=60))
+    assert heard.text == "明天上午九点〔听不清〕我〔听不清〕"
+    assert not heard.trusted
 
 
 def test_a_model_full_of_chance_ends_its_trial_and_not_the_service(tmp_path: Path) -> None:
@@ -202,6 +256,24 @@ def test_a_text_that_was_mostly_not_heard_says_nothing_of_what_it_is_about() -> 
     assert not transcript.heard(said, seconds=9, speech_seconds=7, model="m").telling
     said = words(("交", 0.9), ("水费", 0.7), ("[unk]", 1.0), ("我", 0.3))
     assert transcript.heard(said, seconds=9, speech_seconds=2, model="m").telling
+
+
+def test_of_the_demonstration_model_a_few_sure_words_are_no_text_and_about_nothing() -> None:
+    """As it heard people who said other things: it is sure of what it has not heard."""
+    few = words(("喂", 1), ("能", 1), ("拿", 1), ("麻烦", 1), ("您", 1), ("了", 1))
+    many = words(("快来", 1), ("人", 0.95), ("我", 0.97), ("老伴", 1), ("摔倒", 1), ("了", 1))
+    for said, demo, sound in ((few, True, False), (few, False, True), (many, True, True)):
+        heard = transcript.heard(said, seconds=4, speech_seconds=2, model="m", demo=demo)
+        assert (heard.trusted, heard.telling) == (sound, sound)
+
+
+def test_a_short_word_weighs_less_than_a_long_one() -> None:
+    for said, sound in (
+        ((("医药费报销", 1), ("我", 0.55), ("要", 0.8), ("去", 1)), True),
+        ((("医药费报销", 0.5), ("我", 1), ("要", 1), ("去", 1)), False),
+    ):
+        heard = transcript.heard(words(*said), seconds=4, speech_seconds=2, model="m")
+        assert heard.trusted == sound
 
 
 def test_a_transcript_survives_being_written_down() -> None:

@@ -65,13 +65,15 @@ def test_below_the_threshold_nothing_is_suggested(desk: DeskHouse) -> None:
 
 def test_what_was_hardly_heard_is_about_nothing(desk: DeskHouse) -> None:
     house = desk.runtime
+    said = "〔听不清〕车停了〔听不清〕挪一下车我住三幢二单元明天上午九点"
     for unheard, found in ((0.4, "move_car"), (0.6, None)):
-        heard = Heard(Outcome.HEARD, text="〔听不清〕车停了〔听不清〕挪一下车", weak_share=unheard)
+        heard = Heard(Outcome.HEARD, text=said, weak_share=unheard)
         with house.db.reading() as session:
             about = listening.understand(
                 heard, listening.catalogue(session), house.settings, 1, house.clock()
             )
         assert about.matter == found
+        assert bool(about.place) == bool(about.times) == bool(found)
 
 
 def test_an_emergency_is_urgent_and_stands_before_everything_else(desk: DeskHouse) -> None:

@@ -46,7 +46,8 @@ def understand(
 ) -> Suggestion:
     """What the text is about, as far as can be told; nothing where most of it was not heard, and never
     certain of what was not heard well."""
-    ranked = intent.suggest(heard.text, WORDS.of(known)) if heard.telling else []
+    told = heard.text if heard.telling else ""
+    ranked = intent.suggest(told, WORDS.of(known))
     called = {matter.code: matter.name for matter in known}
     return Suggestion(
         recording_id=recording_id,
@@ -59,9 +60,9 @@ def understand(
             for each in ranked
         ],
         certain=heard.trusted and intent.sure(ranked) is not None,
-        place=str(intent.find_place(heard.text) or ""),
-        phone=_number(heard.text, settings),
-        times=list(intent.find_times(heard.text)),
+        place=str(intent.find_place(told) or ""),
+        phone=_number(told, settings),
+        times=list(intent.find_times(told)),
     )  # fmt: skip
 
 
