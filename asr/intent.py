@@ -58,7 +58,7 @@ OUTDONE = (
 SYLLABLE = 0.6  # nats that a syllable of evidence adds to what a text is like
 # Of a matter that a community added nobody has said anything: its words alone decide, from a syllable and a half on.
 UNTAUGHT, UNTAUGHT_SYLLABLE = -1.8, 1.8
-CAUTION = 0.95  # nats by which a matter must be likelier than none of them
+CAUTION = 0.9  # nats by which a matter must be likelier than none of them
 # An emergency is heard in the midst of other things too: by so many syllables, and what was said around them.
 ALARM_SYLLABLES, ALARM_AROUND = 3.0, 12
 LEAST_SCORE = 0.05  # beside a likelier one; of an alarm, whether it is one at all decides

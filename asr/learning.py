@@ -2,7 +2,7 @@
 
     python -m asr.learning tickets/sayings.zh.tsv tickets/sayings.npz
 
-Takes half a minute. Softmax regression by Adam on small batches, every draw from one seed, so that the file can be made again.
+Takes two minutes. Softmax regression by Adam on small batches, every draw from one seed, so that the file can be made again.
 """
 
 import hashlib

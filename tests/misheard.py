@@ -33,7 +33,7 @@ def known() -> Vocabulary:
 
 
 def kept_apart() -> Iterator[tuple[Vocabulary, list[tuple[str, str]]]]:
-    """Give each fifth of the sayings, and a vocabulary that has learnt from the other four; half a minute each."""
+    """Give each fifth of the sayings, and a vocabulary that has learnt from the other four; a minute and a half each."""
     said = read(sayings.FILE)
     for fifth in range(FIFTHS):
         others = [each for at, each in enumerate(said) if at % FIFTHS != fifth]

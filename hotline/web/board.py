@@ -28,7 +28,7 @@ from tickets.real import is_real
 from tickets.roster import on_duty
 
 A_PAGE = 30  # more is asked for with a button
-MOST_SHOWN = 300  # nobody reads further; the count says how many there are
+MOST_SHOWN = 150  # nobody reads further; the count says how many there are
 WEEK = timedelta(days=7)
 ENDED = tuple(state for state in State if state not in OPEN)
 

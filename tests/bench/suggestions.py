@@ -2,7 +2,7 @@
 
 Kept apart: the sayings that the guess learns from, each fifth told by the other four. Many of them are meant to be hard: others
 say the same in no other words, and a third are about none of the matters in the words of one. Blind: written before it was put to
-the code, by the same hand, and learnt from by nobody.
+the code, by the hand that wrote most sayings, and learnt from by nobody.
 """
 
 import random
