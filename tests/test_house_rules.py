@@ -38,7 +38,7 @@ def test_new_hours_hold_in_every_process_without_a_restart(desk: DeskHouse, tmp_
         DeafBell(),
     )  # another process of this house
     admin = desk.visit("管理员").opens("/settings")
-    assert 'value="08:30-11:30，14:00-17:00"' in admin.page.text
+    assert ">08:30-11:30\n14:00-17:00</textarea>" in admin.page.text
     admin.posts("/settings", **HOURS, seen="0")
     assert "改好了：值班时间。马上就算数" in admin.text
     assert (
