@@ -166,12 +166,11 @@ def roster_gaps(first: datetime | None, days: int) -> None:
         ready_tables(database)
         with database.reading() as session:
             found = watch.problems(session, settings, (first or now).date(), days).notices
-            if (calendar := watch.calendar_notice(session, now)) is not None:
-                found.append(calendar)
-    for notice in found:
-        click.echo(notice.words)
+            calendar = watch.calendar_notice(session, now)
     if not found:
         click.echo("没有空班，也没有重叠。")
+    for notice in [*found, *([calendar] if calendar else [])]:
+        click.echo(notice.words)
 
 
 def _month(month: datetime) -> tuple[date, int]:
