@@ -12,6 +12,7 @@ from exchange_house import (
     files_no_larger_than,
     house,
     prompt,
+    until,
     wav_bytes,
 )
 from raw_sip import RawCaller, listen_until_bye, press_five, send_sound
@@ -88,6 +89,8 @@ def test_a_disk_that_fails_while_she_speaks(home: House, monkeypatch: pytest.Mon
     with RawCaller(exchange.sip_port) as caller:
         assert caller.invite() == 200
         exchange.wait_for_recording()
+        folder = exchange.settings.data_folder / "recordings"  # until its room is taken
+        until(lambda: any(half.stat().st_size for half in folder.glob("*.half")))
         with files_no_larger_than(4_000):
             for at in range(0, len(REQUEST), 160):
                 send_sound(caller.rtp, caller.far_rtp, at, REQUEST[at : at + 160], 1)
